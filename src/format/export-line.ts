@@ -1,0 +1,249 @@
+// One change on the wire: ExportLine <-> the JSON text of one line.
+
+import { z } from 'zod';
+import { BackupError } from '../errors.js';
+import { changeOpSchema, extraSchema } from './change-row.js';
+import type { ChangeOp } from './change-row.js';
+import { encodeJson, encodeText, JsonEncodeError } from './json-encode.js';
+import { JsonScanError, scanMembers } from './json-scan.js';
+import { RawJson, trustedRawJson } from './raw-json.js';
+import { maxSchemaVersion, normalizeSchemaVersion } from './schema-version.js';
+import { isCanonicalTimestamp } from './timestamp.js';
+
+/** zod schema of an {@link ExportLine}. */
+export const exportLineSchema = z
+  .object({
+    eventId: z.string().min(1),
+    schemaVersion: z.int().min(1).max(maxSchemaVersion),
+    appId: z.string(),
+    table: z.string(),
+    id: z.string(),
+    op: changeOpSchema,
+    data: z.unknown().optional(),
+    fieldTimestamps: z.unknown().optional(),
+    clientId: z.string(),
+    createdAt: z.string().refine(isCanonicalTimestamp, 'not a UTC time as lines hold it'),
+    extra: extraSchema.optional(),
+  })
+  .readonly();
+
+/**
+ * One change as a line holds it. `eventId` is the row's id, `id` the record's. `data` and
+ * `fieldTimestamps` are `RawJson`, or plain values where a host's mapper made them. `extra` holds
+ * the members after `createdAt`: the host's own columns, or what a newer writer added.
+ */
+export type ExportLine = z.infer<typeof exportLineSchema>;
+
+/** The members of a line that the format names, in the order in which they are written. */
+export const lineMembers = [
+  'eventId',
+  'schemaVersion',
+  'appId',
+  'table',
+  'id',
+  'op',
+  'data',
+  'fieldTimestamps',
+  'clientId',
+  'createdAt',
+] as const;
+
+type LineMember = (typeof lineMembers)[number];
+
+/**
+ * Writes a line as JSON text, without the line feed. Members come in the format's order; `data` and
+ * `fieldTimestamps` are left out when they are `null` or `{}`.
+ *
+ * @param line - a valid line; values that are no `RawJson` are written without rounding
+ * @throws BackupError `BACKUP_LINE_INVALID` naming the member that no line can hold
+ *
+ * @example
+ * ```ts
+ * import { encodeExportLine, toExportLine, type ChangeRow } from 'backup-streams';
+ *
+ * const jsonl = (rows: ChangeRow[]): string =>
+ *   rows.map((row) => encodeExportLine(toExportLine(row)) + '\n').join('');
+ * ```
+ */
+export function encodeExportLine(line: ExportLine): string {
+  if (line.op !== 'insert' && line.op !== 'update' && line.op !== 'delete') {
+    throw invalid('op', 'op is not one of insert, update, delete', line);
+  }
+  const version = line.schemaVersion;
+  if (!Number.isInteger(version) || version < 1 || version > maxSchemaVersion) {
+    throw invalid('schemaVersion', 'schemaVersion is not an integer from 1 to 2^31 - 1', line);
+  }
+  if (line.eventId === '') throw invalid('eventId', 'eventId is empty', line);
+  if (typeof line.createdAt !== 'string' || !isCanonicalTimestamp(line.createdAt)) {
+    throw invalid('createdAt', 'createdAt is not a UTC time as lines hold it', line);
+  }
+  return (
+    `{"eventId":${textMember(line, 'eventId')},"schemaVersion":${version}` +
+    `,"appId":${textMember(line, 'appId')},"table":${textMember(line, 'table')}` +
+    `,"id":${textMember(line, 'id')},"op":"${line.op}"` +
+    `${jsonMember(line, 'data')}${jsonMember(line, 'fieldTimestamps')}` +
+    `,"clientId":${textMember(line, 'clientId')},"createdAt":"${line.createdAt}"` +
+    `${line.extra === undefined ? '}' : extraMembers(line)}`
+  );
+}
+
+/**
+ * Whether a value is left out of a line: JSON `null` and `{}` count as none, as SQL NULL does.
+ * Anything else is data, whatever its type.
+ */
+export function isAbsentJson(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  if (value instanceof RawJson) return !value.text.startsWith('{"') && emptyText.test(value.text);
+  return (
+    typeof value === 'object' &&
+    !Array.isArray(value) &&
+    !('toJSON' in value) &&
+    Object.keys(value).length === 0
+  );
+}
+
+const emptyText = /^[ \t\n\r]*(?:null|\{[ \t\n\r]*\})[ \t\n\r]*$/;
+
+/**
+ * Reads one line. Values stay text: `data`, `fieldTimestamps` and members that the format does not
+ * name (`extra`) are `RawJson`. Members may come in any order and with any spacing.
+ *
+ * @param text - one line, without its line feed
+ * @throws BackupError `BACKUP_LINE_INVALID` with the member or the byte offset; never with content
+ */
+export function decodeExportLine(text: string): ExportLine {
+  const members = readMembers(text);
+  const take = (name: LineMember): RawJson | undefined => {
+    const value = members.get(name);
+    members.delete(name);
+    return value;
+  };
+  const head = {
+    eventId: readText(take('eventId'), 'eventId'),
+    schemaVersion: readVersion(take('schemaVersion')),
+    appId: readText(take('appId'), 'appId'),
+    table: readText(take('table'), 'table'),
+    id: readText(take('id'), 'id'),
+    op: readOp(take('op')),
+  };
+  if (head.eventId === '') throw invalid('eventId', 'eventId is empty');
+  const data = take('data');
+  const fieldTimestamps = take('fieldTimestamps');
+  const clientId = readText(take('clientId'), 'clientId');
+  const createdAt = readText(take('createdAt'), 'createdAt');
+  if (!isCanonicalTimestamp(createdAt)) {
+    throw invalid('createdAt', 'createdAt is not a UTC time as lines hold it', head);
+  }
+  return {
+    ...head,
+    ...(!isAbsentJson(data) && { data }),
+    ...(!isAbsentJson(fieldTimestamps) && { fieldTimestamps }),
+    clientId,
+    createdAt,
+    ...(members.size > 0 && { extra: members }),
+  };
+}
+
+function readMembers(text: string): Map<string, RawJson> {
+  if (!text.isWellFormed()) throw notJson('an unpaired surrogate', 0);
+  const bytes = new TextEncoder().encode(text);
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const cut = (start: number, end: number): string => decoder.decode(bytes.subarray(start, end));
+  const members = new Map<string, RawJson>();
+  try {
+    for (const { keyStart, keyEnd, valueStart, valueEnd } of scanMembers(bytes)) {
+      const name = JSON.parse(cut(keyStart, keyEnd)) as string;
+      if (members.has(name)) throw notJson('a repeated member', keyStart);
+      members.set(name, trustedRawJson(cut(valueStart, valueEnd)));
+    }
+  } catch (error) {
+    if (error instanceof JsonScanError) throw notJson(error.reason, error.byteOffset);
+    throw error;
+  }
+  return members;
+}
+
+function readText(value: RawJson | undefined, member: LineMember): string {
+  if (value === undefined) throw invalid(member, `${member} is missing`);
+  if (!value.text.startsWith('"')) throw invalid(member, `${member} is not a string`);
+  return value.parse() as string;
+}
+
+function readOp(value: RawJson | undefined): ChangeOp {
+  const op = readText(value, 'op');
+  if (op !== 'insert' && op !== 'update' && op !== 'delete') {
+    throw invalid('op', 'op is not one of insert, update, delete');
+  }
+  return op;
+}
+
+function readVersion(value: RawJson | undefined): number {
+  if (value === undefined) return 1;
+  const version = value.parse();
+  if (typeof version !== 'number' || !Number.isInteger(version) || version > maxSchemaVersion) {
+    throw invalid('schemaVersion', 'schemaVersion is not an integer up to 2^31 - 1');
+  }
+  return normalizeSchemaVersion(version);
+}
+
+function textMember(line: ExportLine, member: 'eventId' | 'appId' | 'table' | 'id' | 'clientId'): string {
+  const text: unknown = line[member];
+  if (typeof text !== 'string') throw invalid(member, `${member} is not a string`, line);
+  try {
+    return encodeText(text);
+  } catch (error) {
+    throw refused(error, member, line);
+  }
+}
+
+function jsonMember(line: ExportLine, member: 'data' | 'fieldTimestamps'): string {
+  const value = line[member];
+  return isAbsentJson(value) ? '' : `,"${member}":${jsonText(value, member, line)}`;
+}
+
+function extraMembers(line: ExportLine): string {
+  const parts: string[] = [];
+  for (const [name, value] of line.extra ?? []) {
+    if ((lineMembers as readonly string[]).includes(name)) {
+      throw invalid(name, 'extra holds a member that the format names', line);
+    }
+    parts.push(`,${encodeText(name)}:${jsonText(value, name, line)}`);
+  }
+  return parts.join('') + '}';
+}
+
+function jsonText(value: unknown, member: string, line: ExportLine): string {
+  try {
+    const text = value instanceof RawJson ? value.text : encodeJson(value);
+    // Raw line breaks can only stand between tokens, where a space means the same.
+    return text.includes('\n') || text.includes('\r') ? text.replace(/[\n\r]/g, ' ') : text;
+  } catch (error) {
+    throw refused(error, member, line);
+  }
+}
+
+function refused(error: unknown, member: string, line: ExportLine): unknown {
+  return error instanceof JsonEncodeError
+    ? invalid(member, `${member}: ${error.message}`, line)
+    : error;
+}
+
+function invalid(
+  member: string,
+  reason: string,
+  line?: { readonly eventId?: unknown },
+): BackupError<'BACKUP_LINE_INVALID'> {
+  const eventId = typeof line?.eventId === 'string' ? line.eventId : undefined;
+  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}`, {
+    reason,
+    member,
+    ...(eventId !== undefined && { eventId }),
+  });
+}
+
+function notJson(reason: string, byteOffset: number): BackupError<'BACKUP_LINE_INVALID'> {
+  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason} at byte ${byteOffset}`, {
+    reason,
+    byteOffset,
+  });
+}

@@ -1,0 +1,115 @@
+// JavaScript values to JSON text, without loss and without recursion: what JSON.stringify would
+// round, drop or overflow on is written or refused.
+
+import { RawJson } from './raw-json.js';
+
+/** Why a value cannot be written. Internal: callers turn it into their own typed error. */
+export class JsonEncodeError extends Error {}
+
+// What is still to be written, innermost last: text, a value, or the end of a container.
+type Step = { readonly text: string } | { readonly value: unknown } | { readonly closes: object };
+
+interface EncodeState {
+  readonly parts: string[];
+  readonly open: Set<object>;
+  readonly pending: Step[];
+}
+
+/**
+ * The JSON text of a value. `RawJson` is written as it is, `bigint` with all its digits, `Date` and
+ * whatever has a `toJSON` as `JSON.stringify` does; members that are undefined are left out.
+ *
+ * @throws JsonEncodeError for NaN and infinities, undefined in an array, functions, symbols,
+ * unpaired surrogates, NUL, and a value that contains itself
+ */
+export function encodeJson(root: unknown): string {
+  const state: EncodeState = { parts: [], open: new Set(), pending: [{ value: root }] };
+  for (let next = state.pending.pop(); next !== undefined; next = state.pending.pop()) {
+    if ('text' in next) state.parts.push(next.text);
+    else if ('value' in next) encodeOne(next.value, state);
+    else state.open.delete(next.closes);
+  }
+  return state.parts.join('');
+}
+
+function encodeOne(given: unknown, state: EncodeState): void {
+  if (given instanceof RawJson) {
+    state.parts.push(given.text);
+    return;
+  }
+  const value = withToJson(given);
+  switch (typeof value) {
+    case 'string':
+      state.parts.push(encodeText(value));
+      return;
+    case 'number':
+      if (!Number.isFinite(value)) throw new JsonEncodeError('a number is not finite');
+      state.parts.push(Object.is(value, -0) ? '-0' : String(value));
+      return;
+    case 'boolean':
+    case 'bigint':
+      state.parts.push(String(value));
+      return;
+    case 'object':
+      if (value === null) state.parts.push('null');
+      else openContainer(value, state);
+      return;
+    default:
+      throw new JsonEncodeError(`a value of type ${typeof value} has no JSON text`);
+  }
+}
+
+function openContainer(value: object, { open, pending }: EncodeState): void {
+  if (open.has(value)) throw new JsonEncodeError('a value contains itself');
+  open.add(value);
+  const steps = Array.isArray(value) ? arraySteps(value) : objectSteps(value);
+  steps.push({ closes: value });
+  for (const step of steps.reverse()) pending.push(step);
+}
+
+function arraySteps(elements: readonly unknown[]): Step[] {
+  const steps: Step[] = [{ text: '[' }];
+  // Not forEach, which would pass over holes.
+  for (const [index, element] of elements.entries()) {
+    if (index > 0) steps.push({ text: ',' });
+    steps.push({ value: element });
+  }
+  steps.push({ text: ']' });
+  return steps;
+}
+
+function objectSteps(value: object): Step[] {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // A Map, a Set or a class instance would be written as {} or in part.
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    throw new JsonEncodeError('an object is neither plain nor has a toJSON');
+  }
+  const steps: Step[] = [{ text: '{' }];
+  for (const [name, member] of Object.entries(value)) {
+    if (member === undefined) continue;
+    steps.push({ text: `${steps.length > 1 ? ',' : ''}${encodeText(name)}:` }, { value: member });
+  }
+  steps.push({ text: '}' });
+  return steps;
+}
+
+function withToJson(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('toJSON' in value)) return value;
+  return typeof value.toJSON === 'function' ? (value.toJSON as () => unknown)() : value;
+}
+
+// Only then do quotes alone make a JSON string out of a text.
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+const needsCare = /[\u0000-\u001f"\\\ud800-\udfff]/;
+
+/**
+ * The JSON string of a text, as `JSON.stringify` writes it.
+ *
+ * @throws JsonEncodeError for an unpaired surrogate or NUL, which Postgres cannot hold
+ */
+export function encodeText(text: string): string {
+  if (!needsCare.test(text)) return `"${text}"`;
+  if (!text.isWellFormed()) throw new JsonEncodeError('a text holds an unpaired surrogate');
+  if (text.includes('\0')) throw new JsonEncodeError('a text holds NUL');
+  return JSON.stringify(text);
+}

@@ -1,0 +1,37 @@
+// The total order of the log: (createdAt, eventId).
+
+import { z } from 'zod';
+import { isCanonicalTimestamp } from './timestamp.js';
+
+/** zod schema of a {@link Position}. */
+export const positionSchema = z
+  .strictObject({
+    createdAt: z.string().refine(isCanonicalTimestamp, 'not a UTC time as lines hold it'),
+    eventId: z.string().min(1),
+  })
+  .readonly();
+
+/**
+ * A place in the log. `createdAt` is a line's time (UTC, RFC 3339, up to microseconds, trailing
+ * zeros of the fraction trimmed), `eventId` a line's id.
+ */
+export type Position = z.infer<typeof positionSchema>;
+
+/**
+ * Orders two positions as the log does: by time, then by event id.
+ *
+ * @returns a negative number, zero or a positive number, as `Array.prototype.sort` takes it
+ */
+export function comparePositions(a: Position, b: Position): number {
+  return compareTimestamps(a.createdAt, b.createdAt) || compareTexts(a.eventId, b.eventId);
+}
+
+// The texts cannot be compared whole: '…00Z' is before '…00.1Z', but 'Z' is above '.'. Without the
+// Z, trimmed fractions order as texts.
+function compareTimestamps(a: string, b: string): number {
+  return a === b ? 0 : compareTexts(a.slice(0, -1), b.slice(0, -1));
+}
+
+function compareTexts(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}

@@ -1,0 +1,123 @@
+// JSON text that survives unchanged: numbers, spacing and key order stay as they were written.
+
+import { assertJson, JsonScanError, scanMembers } from './json-scan.js';
+import type { MemberRange } from './json-scan.js';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const vouchedFor = Symbol('vouched for');
+
+/**
+ * One JSON value as its text. `data` and `fieldTimestamps` travel as `RawJson`, since numbers
+ * beyond 2^53, `1e400` or `1.50` do not survive `JSON.parse`.
+ *
+ * @example
+ * ```ts
+ * import { RawJson } from 'backup-streams';
+ *
+ * const data = new RawJson('{"n": 9007199254740993}');
+ * const members = data.members();
+ * members.set('count', members.get('n')!);
+ * members.delete('n');
+ * RawJson.fromMembers(members).text; // {"count": 9007199254740993}
+ * ```
+ */
+export class RawJson {
+  /** The JSON text, exactly as given. */
+  readonly text: string;
+
+  /**
+   * @param text - one JSON value. White space around and between tokens is kept; line breaks there
+   * become spaces when a line is written.
+   * @throws TypeError for what is not JSON (RFC 8259), or holds what Postgres' `jsonb` cannot: an
+   * escaped NUL or an unpaired surrogate
+   */
+  constructor(text: string);
+  constructor(text: string, trust?: typeof vouchedFor) {
+    if (trust !== vouchedFor) assertJsonText(text);
+    this.text = text;
+  }
+
+  /**
+   * The value, as `JSON.parse` makes it: numbers beyond a double lose digits, and of a repeated key
+   * the last value stays.
+   */
+  parse(): unknown {
+    return JSON.parse(this.text);
+  }
+
+  /**
+   * The members of an object, in their order, each as its exact text. Of a repeated key the last
+   * value stays, as in `jsonb`.
+   *
+   * @throws TypeError when the value is not an object
+   */
+  members(): Map<string, RawJson> {
+    const bytes = encoder.encode(this.text);
+    // With one byte per character, text offsets are byte offsets and nothing has to be decoded.
+    const isAscii = bytes.length === this.text.length;
+    const cut = (start: number, end: number): string =>
+      isAscii ? this.text.slice(start, end) : decoder.decode(bytes.subarray(start, end));
+    const members = new Map<string, RawJson>();
+    for (const range of objectRanges(bytes)) {
+      const name = JSON.parse(cut(range.keyStart, range.keyEnd)) as string;
+      members.set(name, trustedRawJson(cut(range.valueStart, range.valueEnd)));
+    }
+    return members;
+  }
+
+  /**
+   * Puts an object together out of its members' texts, spaced as Postgres writes `jsonb`.
+   *
+   * @param members - names and values, in the order they are written
+   * @throws TypeError for a name with an unpaired surrogate or NUL
+   */
+  static fromMembers(members: Iterable<readonly [string, RawJson]>): RawJson {
+    const parts: string[] = [];
+    for (const [name, value] of members) {
+      if (!name.isWellFormed() || name.includes('\0')) {
+        throw new TypeError('a member name holds an unpaired surrogate or NUL');
+      }
+      parts.push(`${JSON.stringify(name)}: ${value.text}`);
+    }
+    return trustedRawJson(`{${parts.join(', ')}}`);
+  }
+
+  /**
+   * Always throws: `JSON.stringify` cannot write a text unchanged. Use `encodeExportLine`, `.text`,
+   * or `.parse()` where loss of digits is acceptable.
+   */
+  toJSON(): never {
+    throw new TypeError('JSON.stringify cannot keep a RawJson unchanged: use .text or .parse()');
+  }
+}
+
+const TrustingRawJson = RawJson as new (text: string, trust: typeof vouchedFor) => RawJson;
+
+/**
+ * A `RawJson` without the check, for text that Postgres or this library's own scanner vouches for.
+ * Not exported from the package.
+ */
+export function trustedRawJson(text: string): RawJson {
+  return new TrustingRawJson(text, vouchedFor);
+}
+
+function assertJsonText(text: unknown): void {
+  if (typeof text !== 'string') throw new TypeError('RawJson takes the text of a JSON value');
+  if (!text.isWellFormed()) throw new TypeError('not JSON text: it holds an unpaired surrogate');
+  try {
+    assertJson(encoder.encode(text));
+  } catch (error) {
+    if (error instanceof JsonScanError) throw new TypeError(`not JSON text: ${error.message}`);
+    throw error;
+  }
+}
+
+function objectRanges(bytes: Uint8Array): MemberRange[] {
+  try {
+    return scanMembers(bytes);
+  } catch (error) {
+    if (error instanceof JsonScanError) throw new TypeError('the JSON value is not an object');
+    throw error;
+  }
+}

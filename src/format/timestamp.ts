@@ -1,0 +1,89 @@
+// Times as the format writes them: UTC, RFC 3339, microseconds, the fraction without trailing zeros.
+
+// RFC 3339 section 5.6 with any offset; upper-case T and Z only, as every writer of the log does.
+const rfc3339 =
+  /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:Z|([+-])(\d{2}):(\d{2}))$/;
+
+/**
+ * Whether a text is a time exactly as a line holds it: `2026-04-14T10:00:00Z`, `…00.12Z`,
+ * `…00.123456Z`; a real date of the years 1 to 9999.
+ */
+export function isCanonicalTimestamp(text: string): boolean {
+  const length = text.length;
+  if (length < 20 || length > 27 || text.charCodeAt(length - 1) !== 0x5a) return false;
+  if (text.charCodeAt(4) !== 0x2d || text.charCodeAt(7) !== 0x2d) return false;
+  if (text.charCodeAt(10) !== 0x54) return false;
+  if (text.charCodeAt(13) !== 0x3a || text.charCodeAt(16) !== 0x3a) return false;
+  if (length > 20 && !isTrimmedFraction(text, length - 1)) return false;
+  const year = digitsAt(text, 0) * 100 + digitsAt(text, 2);
+  const month = digitsAt(text, 5);
+  // A pair that is no number is NaN, and every comparison with NaN is false.
+  return (
+    year >= 1 &&
+    month >= 1 &&
+    month <= 12 &&
+    digitsAt(text, 8) >= 1 &&
+    digitsAt(text, 8) <= daysInMonth(year, month) &&
+    digitsAt(text, 11) <= 23 &&
+    digitsAt(text, 14) <= 59 &&
+    digitsAt(text, 17) <= 59
+  );
+}
+
+/**
+ * Brings a time to the form that a line holds.
+ *
+ * @param value - a `Date`, or RFC 3339 text with any offset and up to microseconds (further digits
+ * must be zeros, since they would be lost)
+ * @returns the canonical text; undefined for anything a line cannot hold: an invalid date, infinity,
+ * years before 1 or after 9999
+ */
+export function canonicalTimestamp(value: string | Date): string | undefined {
+  if (value instanceof Date) {
+    return Number.isNaN(value.getTime()) ? undefined : canonicalFromText(value.toISOString());
+  }
+  return isCanonicalTimestamp(value) ? value : canonicalFromText(value);
+}
+
+function canonicalFromText(text: string): string | undefined {
+  const parts = rfc3339.exec(text);
+  if (!parts) return undefined;
+  const fraction = (parts[7] ?? '').replace(/0+$/, '');
+  if (fraction.length > 6) return undefined;
+  const asUtc = `${text.slice(0, 19)}Z`;
+  if (!isCanonicalTimestamp(asUtc)) return undefined;
+  const shifted = shiftToUtc(asUtc, parts);
+  const canonical = shifted && (fraction ? `${shifted.slice(0, 19)}.${fraction}Z` : shifted);
+  return canonical && isCanonicalTimestamp(canonical) ? canonical : undefined;
+}
+
+function shiftToUtc(wholeSecond: string, parts: RegExpExecArray): string | undefined {
+  const hours = Number(parts[9] ?? 0);
+  const minutes = Number(parts[10] ?? 0);
+  if (hours > 23 || minutes > 59) return undefined;
+  const offsetMinutes = (hours * 60 + minutes) * (parts[8] === '-' ? -1 : 1);
+  if (offsetMinutes === 0) return wholeSecond;
+  const shifted = new Date(Date.parse(wholeSecond) - offsetMinutes * 60_000).toISOString();
+  // Outside the years 0 to 9999 toISOString writes a sign and six digits.
+  return shifted.length === 24 ? `${shifted.slice(0, 19)}Z` : undefined;
+}
+
+function isTrimmedFraction(text: string, end: number): boolean {
+  if (text.charCodeAt(19) !== 0x2e || end < 21 || text.charCodeAt(end - 1) === 0x30) return false;
+  for (let index = 20; index < end; index += 1) {
+    const digit = text.charCodeAt(index) - 0x30;
+    if (digit < 0 || digit > 9) return false;
+  }
+  return true;
+}
+
+function digitsAt(text: string, index: number): number {
+  const tens = text.charCodeAt(index) - 0x30;
+  const ones = text.charCodeAt(index + 1) - 0x30;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : NaN;
+}
+
+function daysInMonth(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+}

@@ -1,0 +1,27 @@
+// "backup-streams": the names of the parts that need neither Postgres nor an archive.
+
+export { BackupError, isBackupError } from './errors.js';
+export type {
+  AnyBackupError,
+  BackupErrorCode,
+  BackupErrorDetails,
+  ReducedCause,
+  SourceStage,
+  TenancyGap,
+} from './errors.js';
+export { changeOpSchema, changeRowSchema } from './format/change-row.js';
+export type { ChangeOp, ChangeRow } from './format/change-row.js';
+export { decodeExportLine, encodeExportLine, exportLineSchema } from './format/export-line.js';
+export type { ExportLine } from './format/export-line.js';
+export { comparePositions, positionSchema } from './format/position.js';
+export type { Position } from './format/position.js';
+export { RawJson } from './format/raw-json.js';
+export { normalizeSchemaVersion } from './format/schema-version.js';
+export { exportSummarySchema } from './format/summary.js';
+export type { ExportSummary } from './format/summary.js';
+export { toExportLine } from './format/to-export-line.js';
+export { changeSourceFrom } from './stream/change-source.js';
+export type { ChangeSource } from './stream/change-source.js';
+export type { FlushOptions, FlushProgress } from './stream/flush-policy.js';
+export { JsonlSerializer } from './stream/jsonl-serializer.js';
+export type { JsonlSerializerOptions } from './stream/jsonl-serializer.js';

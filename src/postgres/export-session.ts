@@ -1,0 +1,230 @@
+// One export's hold on the database: a leased client, one transaction, its limits and its end.
+// Whatever goes wrong goes through fail(), once: the client is destroyed and the lane is told.
+
+import { BackupError } from '../errors.js';
+import type { SourceStage } from '../errors.js';
+import type { PgClient, PgConnection, PgPool } from './client.js';
+import type { ExportRequest } from './export-options.js';
+import { relationOf } from './log-table.js';
+import { applySettings, checkLog, checkSettings } from './scope.js';
+import { outOfProtocol, sourceFailed } from './source-error.js';
+import type { SourcePlace } from './source-error.js';
+import { StallWatch } from './stall-watch.js';
+import type { Expectation } from './stall-watch.js';
+
+/** The lane's side of a session. */
+export interface SessionListener {
+  /** Called once when the export has failed, for whatever reason; the client is gone by then. */
+  onFailure(error: unknown): void;
+}
+
+/** A leased client inside the export's transaction, from BEGIN to COMMIT or destruction. */
+export class ExportSession {
+  readonly #pool: PgPool;
+  readonly #request: ExportRequest;
+  readonly #listener: SessionListener;
+  readonly #watch: StallWatch;
+  #stage: SourceStage = 'connect';
+  #rowCount = 0;
+  #client: PgClient | undefined;
+  #durationTimer: NodeJS.Timeout | undefined;
+  #socket: PgConnection['stream'] | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #rejectGuarded: ((error: unknown) => void) | undefined;
+  #isComplete = false;
+
+  constructor(pool: PgPool, request: ExportRequest, listener: SessionListener) {
+    this.#pool = pool;
+    this.#request = request;
+    this.#listener = listener;
+    this.#watch = new StallWatch((expectation) => {
+      this.fail(this.#stalled(expectation));
+    });
+  }
+
+  /** Where the export is. */
+  get place(): SourcePlace {
+    const relation = relationOf(this.#request.log);
+    return { stage: this.#stage, rowCount: this.#rowCount, relation };
+  }
+
+  /**
+   * Leases a client, begins the transaction, applies the settings and checks tenancy.
+   *
+   * @returns the client, ready for the export's query
+   * @throws what {@link fail} was called with
+   */
+  async open(): Promise<PgClient> {
+    this.#arm();
+    return this.#guarded(async () => {
+      const client = await this.#lease();
+      this.#stage = 'begin';
+      this.expectServer();
+      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await applySettings(client, this.#request);
+      this.#stage = 'check';
+      await checkLog(client, this.#request, this.place);
+      this.#stage = 'read';
+      return client;
+    });
+  }
+
+  /** Takes note of a row; gives the number of rows so far. */
+  countRow(): number {
+    this.#rowCount += 1;
+    return this.#rowCount;
+  }
+
+  /** From now on the server is waited for. */
+  expectServer(): void {
+    this.#expect('stallTimeoutMs');
+  }
+
+  /** From now on the consumer is waited for. */
+  expectConsumer(): void {
+    this.#expect('sinkStallTimeoutMs');
+  }
+
+  /** Bytes from the server are a sign of life, also in the middle of a large row. */
+  watchSocket(socket: PgConnection['stream']): void {
+    this.#socket = socket;
+    socket.on('data', this.#onData);
+  }
+
+  /**
+   * After the last row: checks the settings again, commits, and gives the client back clean.
+   *
+   * @throws what {@link fail} was called with
+   */
+  async complete(): Promise<void> {
+    const client = this.#client as PgClient;
+    await this.#guarded(async () => {
+      this.#stage = 'end';
+      this.expectServer();
+      await checkSettings(client, this.#request, this.#rowCount);
+      await client.query('COMMIT');
+      if (client.getTransactionStatus() !== 'I') {
+        throw outOfProtocol('COMMIT did not end the transaction', this.place);
+      }
+    });
+    this.#isComplete = true;
+    this.#letGo();
+    client.removeListener('error', this.#onClientError);
+    client.release();
+  }
+
+  /**
+   * Ends the export as failed; the first call wins and later ones do nothing. The error reaches the
+   * lane as it is: errors of the driver go through {@link failFrom}.
+   */
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#failure = { error };
+    this.#letGo();
+    // Released as broken, the client is destroyed: its socket closes whatever it was doing, and the
+    // server drops the work. Our error listener stays for what the dying client may still say.
+    this.#client?.release(true);
+    this.#rejectGuarded?.(error);
+    this.#listener.onFailure(error);
+  }
+
+  /** As {@link fail}, for whatever the driver threw. */
+  failFrom(cause: unknown): void {
+    this.fail(cause instanceof BackupError ? cause : sourceFailed(cause, this.place));
+  }
+
+  get #isOver(): boolean {
+    return this.#failure !== undefined || this.#isComplete;
+  }
+
+  #arm(): void {
+    const { signal, maxDurationMs } = this.#request;
+    if (signal?.aborted === true) {
+      this.fail(signal.reason);
+      return;
+    }
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#durationTimer = setTimeout(() => {
+      this.fail(this.#stalled({ limit: 'maxDurationMs', limitMs: maxDurationMs }));
+    }, maxDurationMs);
+  }
+
+  #letGo(): void {
+    this.#watch.stop();
+    clearTimeout(this.#durationTimer);
+    this.#request.signal?.removeEventListener('abort', this.#onAbort);
+    this.#socket?.removeListener('data', this.#onData);
+  }
+
+  #expect(limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'sinkStallTimeoutMs'): void {
+    if (!this.#isOver) this.#watch.expect({ limit, limitMs: this.#request[limit] });
+  }
+
+  async #lease(): Promise<PgClient> {
+    this.#expect('connectTimeoutMs');
+    for (;;) {
+      const client = await this.#pool.connect();
+      if (this.#isOver) {
+        // It came too late for us and is as good as new for the next one.
+        client.release();
+        throw outOfProtocol('the client came too late', this.place);
+      }
+      const status = client.getTransactionStatus();
+      if (status === 'I' || status === null) {
+        this.#client = client;
+        client.on('error', this.#onClientError);
+        return client;
+      }
+      // Somebody gave it back inside a transaction, with settings that are not ours.
+      client.release(true);
+    }
+  }
+
+  // Settles as soon as the session has failed, whatever the driver is still waiting for.
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    const failed = new Promise<never>((_, reject) => {
+      this.#rejectGuarded = reject;
+    });
+    try {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      return await Promise.race([work(), failed]);
+    } catch (error) {
+      this.failFrom(error);
+      throw (this.#failure as { readonly error: unknown }).error;
+    } finally {
+      this.#rejectGuarded = undefined;
+    }
+  }
+
+  #stalled(expectation: {
+    readonly limit: Expectation['limit'] | 'maxDurationMs';
+    readonly limitMs: number;
+  }): BackupError {
+    const { limit, limitMs } = expectation;
+    const { stage, rowCount } = this.place;
+    const passed = `within ${limitMs} ms (${limit})`;
+    if (limit === 'sinkStallTimeoutMs') {
+      const message = `the consumer took nothing ${passed}; the export is given up`;
+      return new BackupError('BACKUP_SINK_STALLED', message, { rowCount, limit, limitMs });
+    }
+    const what = {
+      connectTimeoutMs: 'the pool gave no client',
+      stallTimeoutMs: 'the database sent nothing',
+      maxDurationMs: 'the export did not end',
+    }[limit];
+    const details = { stage, rowCount, limit, limitMs };
+    return new BackupError('BACKUP_SOURCE_STALLED', `${what} ${passed}`, details);
+  }
+
+  readonly #onAbort = (): void => {
+    this.fail(this.#request.signal?.reason);
+  };
+
+  readonly #onClientError = (error: unknown): void => {
+    this.failFrom(error);
+  };
+
+  readonly #onData = (): void => {
+    this.#watch.sign();
+  };
+}

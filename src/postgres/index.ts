@@ -1,0 +1,9 @@
+// "backup-streams/postgres": the change log in Postgres.
+
+export { pgChangeSource } from './change-source.js';
+export type { PgChangeSource, PgChangeSourceOptions } from './change-source.js';
+export type { PgClient, PgConnection, PgPool, PgQueryable, PgResult, PgSubmittable } from './client.js';
+export type { PgExportOptions } from './export-options.js';
+export type { LogMember, LogTableOptions } from './log-table.js';
+export { migrateSyncChanges, syncChangesSql } from './schema.js';
+export type { MigrateSyncChangesOptions, SyncChangesSqlOptions } from './schema.js';

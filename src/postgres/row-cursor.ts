@@ -1,0 +1,72 @@
+// pg-cursor, but rows are handed over one by one as they arrive, as the server's own text: no type
+// parser of the host has a say, and whoever takes them can count bytes and pause the socket.
+
+import Cursor from 'pg-cursor';
+import type { EventEmitter } from 'node:events';
+import type { PgConnection } from './client.js';
+
+/** A row as the server's text: one entry for each selected column, null for SQL NULL. */
+export type RowFields = readonly (string | null)[];
+
+/** What a {@link RowCursor} tells. */
+export interface RowCursorListener {
+  /** Called first, once: the query is on its way over this connection. */
+  onSubmit(connection: PgConnection): void;
+  /** Called for each row, in order. */
+  onRow(fields: RowFields): void;
+}
+
+// What `pg` calls on a submittable, as pg-cursor implements it; its types leave these out.
+interface CursorProtocol extends EventEmitter {
+  submit(connection: PgConnection): void;
+  read(rowCount: number, callback: (error: unknown) => void): void;
+  handleDataRow(message: { readonly fields: RowFields }): void;
+  handleCommandComplete(message: { readonly text: string }): void;
+}
+
+const PortalCursor = Cursor as unknown as new (text: string, values: unknown[]) => CursorProtocol;
+
+/** A portal whose rows go to a listener; `read(n)` says when the next n have all arrived. */
+export class RowCursor extends PortalCursor {
+  /**
+   * The pool's own `query_timeout` would end a long export, since a cursor never calls back: `pg`
+   * lets a query bring its own, and clears the timer when it calls its callback.
+   */
+  readonly query_timeout: number;
+  callback?: () => void;
+  readonly #listener: RowCursorListener;
+  #isProven = false;
+
+  constructor(
+    query: { readonly text: string; readonly values: string[]; readonly limitMs: number },
+    listener: RowCursorListener,
+  ) {
+    super(query.text, query.values);
+    this.query_timeout = query.limitMs;
+    this.#listener = listener;
+  }
+
+  /** Clears the timer that `pg` has set for this query. */
+  dismiss(): void {
+    this.callback?.();
+  }
+
+  /** Whether the server has said that the query is complete: an empty read is no proof. */
+  get isProven(): boolean {
+    return this.#isProven;
+  }
+
+  override submit(connection: PgConnection): void {
+    this.#listener.onSubmit(connection);
+    super.submit(connection);
+  }
+
+  override handleDataRow(message: { readonly fields: RowFields }): void {
+    this.#listener.onRow(message.fields);
+  }
+
+  override handleCommandComplete(message: { readonly text: string }): void {
+    this.#isProven = message.text.startsWith('SELECT');
+    super.handleCommandComplete(message);
+  }
+}

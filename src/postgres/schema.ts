@@ -1,0 +1,153 @@
+// The change log's table as DDL: made where it is missing, brought up to date where it is old.
+
+import type { PgQueryable } from './client.js';
+import { logTableOf, quotedRelation, quoteIdentifier, refuseUnknown } from './log-table.js';
+
+/** Options of {@link migrateSyncChanges}. */
+export interface MigrateSyncChangesOptions {
+  /** Default `public`. Must exist. */
+  readonly schema?: string | undefined;
+  /** Default `sync_changes`. */
+  readonly table?: string | undefined;
+  /** Enable and force row-level security, with the policy on the user. Default true. */
+  readonly rowSecurity?: boolean | undefined;
+}
+
+/** Options of {@link syncChangesSql}. */
+export interface SyncChangesSqlOptions extends MigrateSyncChangesOptions {
+  /**
+   * Make the index with CREATE INDEX CONCURRENTLY, as a second statement that has to be run outside
+   * a transaction. Default false.
+   */
+  readonly concurrently?: boolean | undefined;
+}
+
+/**
+ * Makes or updates the change log's table: columns (also where the table is from before
+ * `schema_version`), the index `(user_id, created_at, id)` that serves the export's order, and
+ * row-level security, enabled and forced, with the policy
+ * `user_id = current_setting('app.current_user_id', true)` for reading and writing.
+ *
+ * Idempotent: what is there is left alone and takes no lock that writers would notice. All or
+ * nothing, as one statement; runs inside a transaction of the host's as well.
+ *
+ * @param client - a `pg.Client`, `pg.PoolClient` or `pg.Pool` of a role that may do this
+ * @throws TypeError for options that are none; what `pg` throws otherwise
+ *
+ * @example
+ * ```ts
+ * import pg from 'pg';
+ * import { migrateSyncChanges } from 'backup-streams/postgres';
+ *
+ * const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'] });
+ * await migrateSyncChanges(pool);
+ * ```
+ */
+export async function migrateSyncChanges(
+  client: PgQueryable,
+  options: MigrateSyncChangesOptions = {},
+): Promise<void> {
+  refuseUnknown('migrateSyncChanges', options, ['schema', 'table', 'rowSecurity']);
+  await client.query(syncChangesSql(options));
+}
+
+/**
+ * The same as text, for a host's own migrations.
+ *
+ * @returns one statement, or two with `concurrently`
+ * @throws TypeError for options that are none
+ */
+export function syncChangesSql(options: SyncChangesSqlOptions = {}): string {
+  refuseUnknown('syncChangesSql', options, ['schema', 'table', 'rowSecurity', 'concurrently']);
+  const { schema, table, rowSecurity = true, concurrently = false } = options;
+  const log = logTableOf({ schema, table });
+  if (`${log.schema}${log.table}`.includes('$')) {
+    throw new TypeError('schema and table must not hold $ for a migration');
+  }
+  const names: Names = {
+    relation: quotedRelation(log),
+    literal: `'${quotedRelation(log).replaceAll("'", "''")}'::regclass`,
+    index: quoteIdentifier(`${log.table.slice(0, 40)}_export_order`),
+    policy: `${log.table.slice(0, 40)}_user`,
+  };
+  const body = [
+    createTable(names),
+    addColumn(names),
+    ...(concurrently ? [] : [createIndex(names)]),
+    ...(rowSecurity ? [secureRows(names)] : []),
+  ];
+  const migration = `DO $sync_changes$
+BEGIN
+  -- One migration at a time: IF NOT EXISTS alone can fail when two begin together.
+  PERFORM pg_advisory_xact_lock(hashtextextended('backup-streams/sync_changes', 0));
+${body.join('\n')}
+END
+$sync_changes$;
+`;
+  return concurrently
+    ? `${migration}\nCREATE INDEX CONCURRENTLY IF NOT EXISTS ${names.index}
+  ON ${names.relation} (user_id, created_at, id);\n`
+    : migration;
+}
+
+interface Names {
+  /** Quoted, schema-qualified. */
+  readonly relation: string;
+  /** The same as an expression of type regclass. */
+  readonly literal: string;
+  readonly index: string;
+  /** Not quoted. */
+  readonly policy: string;
+}
+
+function createTable({ relation }: Names): string {
+  return `
+  CREATE TABLE IF NOT EXISTS ${relation} (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    app_id text NOT NULL,
+    table_name text NOT NULL,
+    record_id text NOT NULL,
+    user_id text NOT NULL,
+    op text NOT NULL CHECK (op IN ('insert', 'update', 'delete')),
+    data jsonb,
+    field_timestamps jsonb DEFAULT '{}',
+    client_id text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    schema_version int NOT NULL DEFAULT 1
+  );`;
+}
+
+function addColumn({ relation, literal }: Names): string {
+  return `
+  -- Tables from before schema versions: their rows count as version 1.
+  IF NOT EXISTS (SELECT FROM pg_attribute
+                  WHERE attrelid = ${literal} AND attname = 'schema_version'
+                    AND NOT attisdropped) THEN
+    ALTER TABLE ${relation} ADD COLUMN schema_version int NOT NULL DEFAULT 1;
+  END IF;`;
+}
+
+function createIndex({ relation, literal, index }: Names): string {
+  return `
+  -- The export's filter and order; without it every export sorts the user's whole log.
+  IF NOT EXISTS (SELECT FROM pg_index
+                  WHERE indrelid = ${literal} AND indisvalid AND indpred IS NULL
+                    AND pg_get_indexdef(indexrelid) LIKE '%(user_id, created_at, id)%') THEN
+    CREATE INDEX ${index} ON ${relation} (user_id, created_at, id);
+  END IF;`;
+}
+
+function secureRows({ relation, literal, policy }: Names): string {
+  const isUsers = "user_id = current_setting('app.current_user_id', true)";
+  return `
+  -- Forced, so that the owner is held to the policy too.
+  IF NOT (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = ${literal}) THEN
+    ALTER TABLE ${relation} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_policy
+                  WHERE polrelid = ${literal} AND polname = '${policy.replaceAll("'", "''")}') THEN
+    CREATE POLICY ${quoteIdentifier(policy)} ON ${relation}
+      USING (${isUsers})
+      WITH CHECK (${isUsers});
+  END IF;`;
+}

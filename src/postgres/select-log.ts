@@ -1,0 +1,61 @@
+// The one query of an export: the same columns, filter and order for both lanes.
+
+import type { ExportRequest } from './export-options.js';
+import { quotedRelation, quoteIdentifier } from './log-table.js';
+import type { LogMember } from './log-table.js';
+
+// Cast, so that both lanes read what they expect whatever the host's columns are: binary COPY would
+// misread another type without a word. A cast to the type that a column has costs nothing.
+const selected: readonly (readonly [LogMember, string])[] = [
+  ['id', 'uuid'],
+  ['appId', 'text'],
+  ['tableName', 'text'],
+  ['recordId', 'text'],
+  ['userId', 'text'],
+  ['op', 'text'],
+  ['data', 'jsonb'],
+  ['fieldTimestamps', 'jsonb'],
+  ['clientId', 'text'],
+  ['createdAt', 'timestamptz'],
+  ['schemaVersion', 'int4'],
+];
+
+/** The members in the order in which {@link selectLog} gives them; extra columns follow. */
+export const selectedMembers: readonly LogMember[] = selected.map(([member]) => member);
+
+/**
+ * The SELECT of an export.
+ *
+ * @param bind - puts a value into the query: as a parameter or as an escaped literal. Nothing else
+ * that a caller gave gets into the text, but for quoted identifiers.
+ */
+export function selectLog(request: ExportRequest, bind: (value: string) => string): string {
+  const { log, after, until, apps, tables } = request;
+  const column = (member: LogMember): string => `c.${quoteIdentifier(log.columns[member])}`;
+  const extra = log.extraColumns.map(([, name]) => `to_jsonb(c.${quoteIdentifier(name)})`);
+  const fields = [...selected.map(([member, type]) => `${column(member)}::${type}`), ...extra];
+  // The table's columns, not the output's: ORDER BY a bare name would sort what was selected.
+  const time = `${column('createdAt')}::timestamptz`;
+  const id = `${column('id')}::uuid`;
+  const beyond = (operator: string, position: { createdAt: string; eventId: string }): string =>
+    `(${time}, ${id}) ${operator} ` +
+    `(${bind(position.createdAt)}::timestamptz, ${bind(position.eventId)}::uuid)`;
+  const anyOf = (member: LogMember, names: readonly string[]): string =>
+    `${column(member)}::text = ANY (${bind(arrayLiteral(names))}::text[])`;
+  const conditions = [
+    `${column('userId')}::text = ${bind(request.userId)}::text`,
+    ...(after === undefined ? [] : [beyond('>', after)]),
+    ...(until === undefined ? [] : [beyond('<=', until)]),
+    ...(apps === undefined ? [] : [anyOf('appId', apps)]),
+    ...(tables === undefined ? [] : [anyOf('tableName', tables)]),
+  ];
+  return (
+    `SELECT ${fields.join(', ')} FROM ${quotedRelation(log)} AS c ` +
+    `WHERE ${conditions.join(' AND ')} ORDER BY ${time}, ${id}`
+  );
+}
+
+// PostgreSQL manual, section 8.15.2. One value, however many names there are.
+function arrayLiteral(names: readonly string[]): string {
+  return `{${names.map((name) => `"${name.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+}

@@ -1,0 +1,192 @@
+// The port that rows come through: Postgres is one source, an array in a test another.
+
+import type { ChangeRow } from '../format/change-row.js';
+
+/**
+ * Rows of one export, in the order of the log. Can be read once, either row by row or by batches;
+ * a second reading is a `TypeError`. Reading ends (`done`) only when the source has proven that
+ * these were all rows; anything else rejects. Leaving early (`break`) or disposing gives back
+ * whatever the source holds.
+ */
+export interface ChangeSource extends AsyncIterable<ChangeRow> {
+  /** The same rows in arrays of a size that the source finds good: fewer promises per row. */
+  batches(): AsyncIterable<readonly ChangeRow[]>;
+  /** Gives back what the source holds. Harmless after the end and when called again. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const groupSize = 500;
+
+/**
+ * Makes a source of rows that are already there, so that a handler can be tested without a database.
+ *
+ * @param rows - in the order of the log; an error that it throws is passed on as it is
+ *
+ * @example
+ * ```ts
+ * import { changeSourceFrom, JsonlSerializer, type ChangeRow } from 'backup-streams';
+ * import { pipeline } from 'node:stream/promises';
+ * import { createWriteStream } from 'node:fs';
+ *
+ * async function write(rows: ChangeRow[]): Promise<void> {
+ *   await pipeline(changeSourceFrom(rows), new JsonlSerializer(), createWriteStream('log.jsonl'));
+ * }
+ * ```
+ */
+export function changeSourceFrom(
+  rows: Iterable<ChangeRow> | AsyncIterable<ChangeRow>,
+): ChangeSource {
+  const take = onlyOnce();
+  let isClosed = false;
+  async function* eachRow(): AsyncGenerator<ChangeRow, void, undefined> {
+    for await (const row of rows) {
+      if (isClosed) throw closedEarly();
+      yield row;
+    }
+  }
+  async function* eachBatch(): AsyncGenerator<readonly ChangeRow[], void, undefined> {
+    let batch: ChangeRow[] = [];
+    for await (const row of eachRow()) {
+      if (batch.push(row) < groupSize) continue;
+      yield batch;
+      batch = [];
+    }
+    if (batch.length > 0) yield batch;
+  }
+  return {
+    batches: () => (take(), eachBatch()),
+    [Symbol.asyncIterator]: () => (take(), eachRow()),
+    [Symbol.asyncDispose]: () => {
+      isClosed = true;
+      return Promise.resolve();
+    },
+  };
+}
+
+/** What {@link changeSourceFromBatches} reads. Calls of `next` never overlap. */
+export interface BatchPuller {
+  /** The next rows, or undefined when it is proven that there are no more. */
+  next(): Promise<readonly ChangeRow[] | undefined>;
+  /** Called when the reader leaves or is disposed: settles a pending `next` and frees everything. */
+  close(): Promise<void>;
+}
+
+/** A source over something that gives batches: rows are handed out of them without extra waits. */
+export function changeSourceFromBatches(puller: BatchPuller): ChangeSource {
+  const take = onlyOnce();
+  return {
+    batches: () => (take(), iterableOf(new BatchIterator(puller))),
+    [Symbol.asyncIterator]: () => (take(), new RowIterator(new BatchIterator(puller))),
+    [Symbol.asyncDispose]: () => puller.close(),
+  };
+}
+
+/** What a read rejects with after somebody has closed the source under the reader. */
+export function closedEarly(): TypeError {
+  return new TypeError('the change source was closed before its end');
+}
+
+function onlyOnce(): () => void {
+  let isTaken = false;
+  return () => {
+    if (isTaken) throw new TypeError('a change source can be read once: make a new one');
+    isTaken = true;
+  };
+}
+
+function iterableOf<T>(iterator: AsyncIterator<T>): AsyncIterable<T> {
+  return { [Symbol.asyncIterator]: () => iterator };
+}
+
+// Hand-written instead of async generators: return() of a generator waits behind a pending next(),
+// so that nobody could leave while a read hangs.
+class BatchIterator implements AsyncIterator<readonly ChangeRow[], undefined> {
+  readonly #puller: BatchPuller;
+  #tail: Promise<unknown> = Promise.resolve();
+  #isDone = false;
+
+  constructor(puller: BatchPuller) {
+    this.#puller = puller;
+  }
+
+  next(): Promise<IteratorResult<readonly ChangeRow[], undefined>> {
+    const result = this.#tail.then(() => this.#pull());
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  async return(): Promise<IteratorResult<readonly ChangeRow[], undefined>> {
+    this.#isDone = true;
+    await this.#puller.close();
+    return { done: true, value: undefined };
+  }
+
+  async #pull(): Promise<IteratorResult<readonly ChangeRow[], undefined>> {
+    if (this.#isDone) return { done: true, value: undefined };
+    try {
+      const batch = await this.#puller.next();
+      if (batch !== undefined) return { done: false, value: batch };
+      this.#isDone = true;
+      return { done: true, value: undefined };
+    } catch (error) {
+      this.#isDone = true;
+      throw error;
+    }
+  }
+}
+
+class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
+  readonly #batches: BatchIterator;
+  #batch: readonly ChangeRow[] = [];
+  #index = 0;
+  #advancing: Promise<unknown> | undefined;
+
+  constructor(batches: BatchIterator) {
+    this.#batches = batches;
+  }
+
+  next(): Promise<IteratorResult<ChangeRow, undefined>> {
+    if (this.#advancing === undefined) {
+      const row = this.#batch[this.#index];
+      if (row !== undefined) {
+        this.#index += 1;
+        return Promise.resolve({ done: false, value: row });
+      }
+    }
+    // Calls that overlap wait for each other, so that none of them skips or repeats a row.
+    const result = (this.#advancing ?? Promise.resolve()).then(() => this.#advance());
+    const settled = result
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#advancing === settled) this.#advancing = undefined;
+      });
+    this.#advancing = settled;
+    return result;
+  }
+
+  async return(): Promise<IteratorResult<ChangeRow, undefined>> {
+    this.#batch = [];
+    await this.#batches.return();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  async #advance(): Promise<IteratorResult<ChangeRow, undefined>> {
+    while (this.#index >= this.#batch.length) {
+      const next = await this.#batches.next();
+      if (next.done === true) return { done: true, value: undefined };
+      this.#batch = next.value;
+      this.#index = 0;
+    }
+    const row = this.#batch[this.#index] as ChangeRow;
+    this.#index += 1;
+    return { done: false, value: row };
+  }
+}

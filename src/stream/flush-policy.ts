@@ -1,0 +1,71 @@
+// When to flush: after so many lines, or when the oldest waiting line has waited long enough.
+
+/** How far an export is: whole lines handed to the next stream, and their bytes. */
+export interface FlushProgress {
+  readonly lines: number;
+  readonly bytes: number;
+}
+
+/** Options that both lanes share. */
+export interface FlushOptions {
+  /** Flush after this many lines: an integer from 1. Default 500. */
+  readonly flushEvery?: number | undefined;
+  /** Flush at the latest this long after a line came, in milliseconds. No time limit by default. */
+  readonly flushIntervalMs?: number | undefined;
+  /**
+   * Called after each flush: every `flushEvery` lines, on the time limit, and at the end for the
+   * lines since the last one. `lines` and `bytes` are totals, all of which have been handed to the
+   * next stream. May be async: the next line waits for it, and calls never overlap. A throw or a
+   * rejection fails the stream with `BACKUP_HOOK_FAILED`.
+   */
+  readonly onFlush?: ((progress: FlushProgress) => unknown) | undefined;
+  /** How long one call of `onFlush` may take, in milliseconds. Default 30,000. */
+  readonly hookTimeoutMs?: number | undefined;
+}
+
+/** {@link FlushOptions} with their defaults, checked. */
+export interface FlushPolicy {
+  readonly flushEvery: number;
+  readonly flushIntervalMs: number | undefined;
+  readonly onFlush: ((progress: FlushProgress) => unknown) | undefined;
+  readonly hookTimeoutMs: number;
+}
+
+/** Longest time that a Node timer can wait, in milliseconds: longer ones fire at once. */
+export const maxTimerMs = 2_147_483_647;
+
+/** Checks the options and fills in the defaults. */
+export function flushPolicyOf(options: FlushOptions): FlushPolicy {
+  const { flushEvery = 500, flushIntervalMs, onFlush, hookTimeoutMs = 30_000 } = options;
+  if (onFlush !== undefined && typeof onFlush !== 'function') {
+    throw new TypeError('onFlush must be a function');
+  }
+  return {
+    flushEvery: integerOption('flushEvery', flushEvery, { min: 1 }),
+    flushIntervalMs:
+      flushIntervalMs === undefined
+        ? undefined
+        : integerOption('flushIntervalMs', flushIntervalMs, { min: 1, max: maxTimerMs }),
+    onFlush,
+    hookTimeoutMs: integerOption('hookTimeoutMs', hookTimeoutMs, { min: 1, max: maxTimerMs }),
+  };
+}
+
+/**
+ * Checks an option that is a whole number.
+ *
+ * @throws TypeError for what is no integer, RangeError outside the range
+ */
+export function integerOption(
+  name: string,
+  value: unknown,
+  { min, max = Number.MAX_SAFE_INTEGER }: { readonly min: number; readonly max?: number },
+): number {
+  if (typeof value !== 'number' || !Number.isInteger(value)) {
+    throw new TypeError(`${name} must be an integer`);
+  }
+  if (value < min || value > max) {
+    throw new RangeError(`${name} must be from ${min} to ${max}`);
+  }
+  return value;
+}

@@ -1,0 +1,231 @@
+// Rows in, JSON Lines out: the object lane's Transform.
+
+import { Transform } from 'node:stream';
+import type { TransformCallback } from 'node:stream';
+import { BackupError, isBackupError } from '../errors.js';
+import type { ChangeRow } from '../format/change-row.js';
+import { encodeExportLine } from '../format/export-line.js';
+import type { ExportLine } from '../format/export-line.js';
+import { SummaryBuilder } from '../format/summary.js';
+import type { ExportSummary } from '../format/summary.js';
+import { toExportLine } from '../format/to-export-line.js';
+import { ByteDigest } from './digest.js';
+import { FlushGate } from './flush-gate.js';
+import { flushPolicyOf } from './flush-policy.js';
+import type { FlushOptions, FlushProgress } from './flush-policy.js';
+import { TextSlab } from './text-slab.js';
+
+/** Options of a {@link JsonlSerializer}. */
+export interface JsonlSerializerOptions<T = ChangeRow> extends FlushOptions {
+  /**
+   * Makes the line of an item. Called once for each item, in order, synchronously; default
+   * {@link toExportLine}. A `BackupError` that it throws fails the stream as it is, anything else
+   * as `BACKUP_HOOK_FAILED`.
+   */
+  readonly map?: ((item: T) => ExportLine) | undefined;
+}
+
+// Text is handed on in pieces of about this size, whatever flushEvery says, so that memory stays
+// bounded for fat rows too.
+const chunkLength = 64 * 1024;
+
+/**
+ * A Transform from rows to JSONL bytes.
+ *
+ * In: items (by default {@link ChangeRow}), singly or in arrays; an array is a batch, so an item
+ * cannot be one itself. Out: bytes, UTF-8, one JSON object and `\n` for each item, cut anywhere.
+ * Back-pressure is obeyed within a batch too. `end` means that every line was handed on and every
+ * flush hook has come back; an error of mapper or hook destroys the stream.
+ *
+ * @throws TypeError or RangeError for options that are none
+ *
+ * @example
+ * ```ts
+ * import { JsonlSerializer, toExportLine, type ChangeRow } from 'backup-streams';
+ *
+ * const serializer = new JsonlSerializer<ChangeRow>({
+ *   map: (row) => toExportLine({ ...row, clientId: '' }),
+ *   flushEvery: 1000,
+ *   onFlush: ({ lines, bytes }) => console.log(`${lines} lines, ${bytes} bytes`),
+ * });
+ * ```
+ */
+export class JsonlSerializer<T = ChangeRow> extends Transform {
+  readonly #map: (item: T) => ExportLine;
+  readonly #gate: FlushGate;
+  readonly #slab = new TextSlab();
+  readonly #digest = new ByteDigest();
+  readonly #builder = new SummaryBuilder();
+  #text = '';
+  #lines = 0;
+  #handedLines = 0;
+  #flushing: Promise<void> | undefined;
+  #summary: ExportSummary | undefined;
+  #onRead: (() => void) | undefined;
+  #isBlocked = false;
+
+  constructor(options: JsonlSerializerOptions<T> = {}) {
+    // Two writable places: enough for rows to pass without waiting, and no more than two batches.
+    super({ writableObjectMode: true, writableHighWaterMark: 2, readableHighWaterMark: 256 * 1024 });
+    const { map = toExportLine as unknown as (item: T) => ExportLine } = options;
+    if (typeof map !== 'function') throw new TypeError('map must be a function');
+    this.#map = map;
+    this.#gate = new FlushGate(flushPolicyOf(options), () => {
+      this.#flushOnInterval();
+    });
+  }
+
+  /** Lines and bytes handed to the next stream so far. */
+  get progress(): FlushProgress {
+    return { lines: this.#handedLines, bytes: this.#digest.byteCount };
+  }
+
+  /**
+   * What the export was: counts, digest, apps, schema range, first and last position.
+   *
+   * @throws TypeError before the stream has ended: until then nothing is proven
+   */
+  summary(): ExportSummary {
+    if (this.#summary === undefined) {
+      throw new TypeError('summary() is there once the stream has ended');
+    }
+    return this.#summary;
+  }
+
+  override _transform(item: T | readonly T[], _encoding: string, callback: TransformCallback): void {
+    this.#afterFlush(() => {
+      this.#appendFrom(asBatch(item), 0, callback);
+    }, callback);
+  }
+
+  override _flush(callback: TransformCallback): void {
+    this.#afterFlush(() => {
+      if (!this.#flushed(callback)) return;
+      this.#afterFlush(() => {
+        const { byteCount } = this.#digest;
+        this.#summary = this.#builder.build({ byteCount, sha256: this.#digest.sha256Hex() });
+        callback();
+      }, callback);
+    }, callback);
+  }
+
+  override _read(size: number): void {
+    this.#isBlocked = false;
+    const resume = this.#onRead;
+    this.#onRead = undefined;
+    if (resume === undefined) super._read(size);
+    else resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#gate.close();
+    this.#onRead = undefined;
+    super._destroy(error, callback);
+  }
+
+  #appendFrom(batch: readonly T[], start: number, callback: TransformCallback): void {
+    let index = start;
+    try {
+      while (index < batch.length && this.#flushing === undefined && !this.#isBlocked) {
+        this.#append(batch[index] as T);
+        index += 1;
+      }
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    if (index === batch.length) this.#afterFlush(callback, callback);
+    else {
+      this.#afterFlush(() => {
+        this.#afterRead(() => {
+          this.#appendFrom(batch, index, callback);
+        });
+      }, callback);
+    }
+  }
+
+  #append(item: T): void {
+    const line = this.#mapped(item, this.#lines + 1);
+    this.#text += encodeExportLine(line) + '\n';
+    this.#builder.add(line);
+    this.#lines += 1;
+    if (this.#gate.isDue(this.#lines)) this.#flush();
+    else if (this.#text.length >= chunkLength) this.#pushText();
+  }
+
+  #mapped(item: T, lineNumber: number): ExportLine {
+    const map = this.#map;
+    try {
+      return map(item);
+    } catch (error) {
+      if (isBackupError(error)) throw error;
+      const message = `map failed at line ${lineNumber}: the host's own mapper threw`;
+      throw new BackupError('BACKUP_HOOK_FAILED', message, { hook: 'map', lineNumber }, error);
+    }
+  }
+
+  #pushText(): void {
+    if (this.#text === '') return;
+    const bytes = this.#slab.encode(this.#text);
+    this.#text = '';
+    this.#digest.update(bytes);
+    this.#handedLines = this.#lines;
+    // push() may call _read() before it returns false, and such a demand must not be lost: so the
+    // flag is set first and whatever _read() has cleared stays cleared.
+    this.#isBlocked = true;
+    if (this.push(bytes)) this.#isBlocked = false;
+  }
+
+  #flush(): void {
+    this.#pushText();
+    const pending = this.#gate.flushed(this.progress);
+    if (pending === undefined) return;
+    this.#flushing = pending.finally(() => {
+      this.#flushing = undefined;
+    });
+  }
+
+  #flushOnInterval(): void {
+    const fail = (error?: Error | null): void => {
+      if (error) this.destroy(error);
+    };
+    if (this.#flushing === undefined && this.#flushed(fail)) this.#afterFlush(() => undefined, fail);
+  }
+
+  /** Flushes what has not been. @returns false when the hook threw, which `callback` was told */
+  #flushed(callback: TransformCallback): boolean {
+    try {
+      if (this.#gate.hasUnflushed(this.#lines)) this.#flush();
+      return true;
+    } catch (error) {
+      callback(error as Error);
+      return false;
+    }
+  }
+
+  /** Runs `next` now, or once the hook that is under way has come back. */
+  #afterFlush(next: () => void, callback: TransformCallback): void {
+    if (this.#flushing === undefined) {
+      next();
+      return;
+    }
+    this.#flushing.then(
+      () => {
+        if (!this.destroyed) next();
+      },
+      (error: unknown) => {
+        callback(error as Error);
+      },
+    );
+  }
+
+  /** Runs `next` now, or once the reader wants more. */
+  #afterRead(next: () => void): void {
+    if (this.#isBlocked) this.#onRead = next;
+    else next();
+  }
+}
+
+function asBatch<T>(item: T | readonly T[]): readonly T[] {
+  return Array.isArray(item) ? (item as readonly T[]) : [item as T];
+}

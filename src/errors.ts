@@ -132,7 +132,10 @@ export function isBackupError(error: unknown, code?: BackupErrorCode): boolean {
 const identifier = /^[A-Za-z_][A-Za-z0-9_]{0,63}$|^[0-9A-Z]{5}$/;
 
 function reduceCause(cause: unknown): ReducedCause {
-  const from = (typeof cause === 'object' && cause !== null ? cause : {}) as Record<string, unknown>;
+  const from = (typeof cause === 'object' && cause !== null ? cause : {}) as Record<
+    string,
+    unknown
+  >;
   const kept = (value: unknown): value is string =>
     typeof value === 'string' && identifier.test(value);
   const { name, code, severity, routine } = from;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { BackupError } from '../errors.js';
 import { changeOpSchema, extraSchema } from './change-row.js';
 import type { ChangeOp } from './change-row.js';
-import { encodeJson, encodeText, JsonEncodeError } from './json-encode.js';
+import { encodeJson, encodeText, isPlain, JsonEncodeError } from './json-encode.js';
 import { JsonScanError, scanMembers } from './json-scan.js';
 import { RawJson, trustedRawJson } from './raw-json.js';
 import { maxSchemaVersion, normalizeSchemaVersion } from './schema-version.js';
@@ -83,7 +83,7 @@ export function encodeExportLine(line: ExportLine): string {
     `,"id":${textMember(line, 'id')},"op":"${line.op}"` +
     `${jsonMember(line, 'data')}${jsonMember(line, 'fieldTimestamps')}` +
     `,"clientId":${textMember(line, 'clientId')},"createdAt":"${line.createdAt}"` +
-    `${line.extra === undefined ? '}' : extraMembers(line)}`
+    (line.extra === undefined ? '}' : extraMembers(line))
   );
 }
 
@@ -93,13 +93,18 @@ export function encodeExportLine(line: ExportLine): string {
  */
 export function isAbsentJson(value: unknown): boolean {
   if (value === undefined || value === null) return true;
-  if (value instanceof RawJson) return !value.text.startsWith('{"') && emptyText.test(value.text);
+  if (value instanceof RawJson) return isAbsentText(value.text);
+  // A Map or an instance of a class has no keys either, and is not nothing: encoding refuses it.
   return (
     typeof value === 'object' &&
-    !Array.isArray(value) &&
+    isPlain(value) &&
     !('toJSON' in value) &&
     Object.keys(value).length === 0
   );
+}
+
+function isAbsentText(text: string): boolean {
+  return !text.startsWith('{"') && emptyText.test(text);
 }
 
 const emptyText = /^[ \t\n\r]*(?:null|\{[ \t\n\r]*\})[ \t\n\r]*$/;
@@ -186,7 +191,10 @@ function readVersion(value: RawJson | undefined): number {
   return normalizeSchemaVersion(version);
 }
 
-function textMember(line: ExportLine, member: 'eventId' | 'appId' | 'table' | 'id' | 'clientId'): string {
+function textMember(
+  line: ExportLine,
+  member: 'eventId' | 'appId' | 'table' | 'id' | 'clientId',
+): string {
   const text: unknown = line[member];
   if (typeof text !== 'string') throw invalid(member, `${member} is not a string`, line);
   try {
@@ -198,23 +206,39 @@ function textMember(line: ExportLine, member: 'eventId' | 'appId' | 'table' | 'i
 
 function jsonMember(line: ExportLine, member: 'data' | 'fieldTimestamps'): string {
   const value = line[member];
-  return isAbsentJson(value) ? '' : `,"${member}":${jsonText(value, member, line)}`;
+  if (value === undefined || value === null) return '';
+  // Asked of the text: { a: undefined } and an invalid Date only turn out to be nothing here.
+  const text = jsonText(value, member, line);
+  return isAbsentText(text) ? '' : `,"${member}":${text}`;
 }
 
 function extraMembers(line: ExportLine): string {
+  const extra: unknown = line.extra;
+  if (!(extra instanceof Map)) throw invalid('extra', 'extra is not a Map', line);
   const parts: string[] = [];
-  for (const [name, value] of line.extra ?? []) {
-    if ((lineMembers as readonly string[]).includes(name)) {
-      throw invalid(name, 'extra holds a member that the format names', line);
+  for (const [name, value] of extra as Map<unknown, unknown>) {
+    const member = typeof name === 'string' ? name : 'extra';
+    if ((lineMembers as readonly string[]).includes(member)) {
+      throw invalid(member, 'extra holds a member that the format names', line);
     }
-    parts.push(`,${encodeText(name)}:${jsonText(value, name, line)}`);
+    parts.push(`,${nameText(name, line)}:${jsonText(value, member, line)}`);
   }
   return parts.join('') + '}';
 }
 
+function nameText(name: unknown, line: ExportLine): string {
+  if (typeof name !== 'string') throw invalid('extra', 'extra: a name is not a string', line);
+  try {
+    return encodeText(name);
+  } catch (error) {
+    throw refused(error, 'extra', line);
+  }
+}
+
 function jsonText(value: unknown, member: string, line: ExportLine): string {
   try {
-    const text = value instanceof RawJson ? value.text : encodeJson(value);
+    // White space around a value would not outlive a reading of the line.
+    const text = value instanceof RawJson ? value.text.trim() : encodeJson(value);
     // Raw line breaks can only stand between tokens, where a space means the same.
     return text.includes('\n') || text.includes('\r') ? text.replace(/[\n\r]/g, ' ') : text;
   } catch (error) {
@@ -222,28 +246,30 @@ function jsonText(value: unknown, member: string, line: ExportLine): string {
   }
 }
 
-function refused(error: unknown, member: string, line: ExportLine): unknown {
-  return error instanceof JsonEncodeError
-    ? invalid(member, `${member}: ${error.message}`, line)
-    : error;
+function refused(error: unknown, member: string, line: ExportLine): BackupError {
+  if (error instanceof JsonEncodeError) return invalid(member, `${member}: ${error.message}`, line);
+  // The host's own toJSON or getter: what it says may quote the value.
+  return invalid(member, `${member}: reading the value threw`, line, error);
 }
 
 function invalid(
   member: string,
   reason: string,
   line?: { readonly eventId?: unknown },
+  cause?: unknown,
 ): BackupError<'BACKUP_LINE_INVALID'> {
   const eventId = typeof line?.eventId === 'string' ? line.eventId : undefined;
-  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}`, {
-    reason,
-    member,
-    ...(eventId !== undefined && { eventId }),
-  });
+  const details = { reason, member, ...(eventId !== undefined && { eventId }) };
+  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}`, details, cause);
 }
 
 function notJson(reason: string, byteOffset: number): BackupError<'BACKUP_LINE_INVALID'> {
-  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason} at byte ${byteOffset}`, {
-    reason,
-    byteOffset,
-  });
+  return new BackupError(
+    'BACKUP_LINE_INVALID',
+    `not a valid line: ${reason} at byte ${byteOffset}`,
+    {
+      reason,
+      byteOffset,
+    },
+  );
 }

@@ -7,7 +7,8 @@ import { RawJson } from './raw-json.js';
 export class JsonEncodeError extends Error {}
 
 // What is still to be written, innermost last: text, a value, or the end of a container.
-type Step = { readonly text: string } | { readonly value: unknown } | { readonly closes: object };
+type Step =
+  { readonly text: string } | { readonly value: unknown } | { readonly closes: readonly object[] };
 
 interface EncodeState {
   readonly parts: string[];
@@ -27,17 +28,17 @@ export function encodeJson(root: unknown): string {
   for (let next = state.pending.pop(); next !== undefined; next = state.pending.pop()) {
     if ('text' in next) state.parts.push(next.text);
     else if ('value' in next) encodeOne(next.value, state);
-    else state.open.delete(next.closes);
+    else for (const closed of next.closes) state.open.delete(closed);
   }
   return state.parts.join('');
 }
 
 function encodeOne(given: unknown, state: EncodeState): void {
-  if (given instanceof RawJson) {
-    state.parts.push(given.text);
+  const value = withToJson(given);
+  if (value instanceof RawJson) {
+    state.parts.push(value.text);
     return;
   }
-  const value = withToJson(given);
   switch (typeof value) {
     case 'string':
       state.parts.push(encodeText(value));
@@ -52,18 +53,19 @@ function encodeOne(given: unknown, state: EncodeState): void {
       return;
     case 'object':
       if (value === null) state.parts.push('null');
-      else openContainer(value, state);
+      else openContainer(value, given as object, state);
       return;
     default:
       throw new JsonEncodeError(`a value of type ${typeof value} has no JSON text`);
   }
 }
 
-function openContainer(value: object, { open, pending }: EncodeState): void {
-  if (open.has(value)) throw new JsonEncodeError('a value contains itself');
-  open.add(value);
+// toJSON may make a new object each time, so `given`, which it was called on, counts as open too.
+function openContainer(value: object, given: object, { open, pending }: EncodeState): void {
+  if (open.has(value) || open.has(given)) throw new JsonEncodeError('a value contains itself');
+  open.add(value).add(given);
   const steps = Array.isArray(value) ? arraySteps(value) : objectSteps(value);
-  steps.push({ closes: value });
+  steps.push({ closes: [value, given] });
   for (const step of steps.reverse()) pending.push(step);
 }
 
@@ -79,11 +81,8 @@ function arraySteps(elements: readonly unknown[]): Step[] {
 }
 
 function objectSteps(value: object): Step[] {
-  const prototype: unknown = Object.getPrototypeOf(value);
   // A Map, a Set or a class instance would be written as {} or in part.
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    throw new JsonEncodeError('an object is neither plain nor has a toJSON');
-  }
+  if (!isPlain(value)) throw new JsonEncodeError('an object is neither plain nor has a toJSON');
   const steps: Step[] = [{ text: '{' }];
   for (const [name, member] of Object.entries(value)) {
     if (member === undefined) continue;
@@ -93,8 +92,15 @@ function objectSteps(value: object): Step[] {
   return steps;
 }
 
+/** Whether an object has no members but those that are seen: `{}` and the like, of any realm. */
+export function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 function withToJson(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !('toJSON' in value)) return value;
+  if (typeof value !== 'object' || value === null || value instanceof RawJson) return value;
+  if (!('toJSON' in value)) return value;
   return typeof value.toJSON === 'function' ? (value.toJSON as () => unknown)() : value;
 }
 

@@ -27,8 +27,8 @@ export class RawJson {
   readonly text: string;
 
   /**
-   * @param text - one JSON value. White space around and between tokens is kept; line breaks there
-   * become spaces when a line is written.
+   * @param text - one JSON value. White space between tokens is kept in a line, where line breaks
+   * become spaces; white space around the value is not written.
    * @throws TypeError for what is not JSON (RFC 8259), or holds what Postgres' `jsonb` cannot: an
    * escaped NUL or an unpaired surrogate
    */
@@ -70,7 +70,8 @@ export class RawJson {
    * Puts an object together out of its members' texts, spaced as Postgres writes `jsonb`.
    *
    * @param members - names and values, in the order they are written
-   * @throws TypeError for a name with an unpaired surrogate or NUL
+   * @throws TypeError for a name with an unpaired surrogate or NUL, and for a value that is no
+   * `RawJson`
    */
   static fromMembers(members: Iterable<readonly [string, RawJson]>): RawJson {
     const parts: string[] = [];
@@ -78,6 +79,7 @@ export class RawJson {
       if (!name.isWellFormed() || name.includes('\0')) {
         throw new TypeError('a member name holds an unpaired surrogate or NUL');
       }
+      if (!(value instanceof RawJson)) throw new TypeError('a member is no RawJson');
       parts.push(`${JSON.stringify(name)}: ${value.text}`);
     }
     return trustedRawJson(`{${parts.join(', ')}}`);

@@ -30,7 +30,15 @@ export const exportSummarySchema = z
 /** What an export was: counts, digest, apps, schema range, first and last position. */
 export type ExportSummary = z.infer<typeof exportSummarySchema>;
 
-/** Gathers a summary line by line; the bytes are counted and digested by whoever writes them. */
+/** What a summary says of the lines, apart from their bytes. */
+export interface LineFacts extends Pick<
+  ExportSummary,
+  'eventCount' | 'schemaVersionMin' | 'schemaVersionMax' | 'firstPosition' | 'lastPosition'
+> {
+  readonly apps: ReadonlySet<string>;
+}
+
+/** Gathers {@link LineFacts} line by line; the bytes are counted and digested by whoever writes them. */
 export class SummaryBuilder {
   #eventCount = 0;
   readonly #apps = new Set<string>();
@@ -51,14 +59,9 @@ export class SummaryBuilder {
     this.#last = line;
   }
 
-  /** The summary of the lines so far. */
-  build(bytes: { readonly byteCount: number; readonly sha256: string }): ExportSummary {
-    const counts = {
-      eventCount: this.#eventCount,
-      byteCount: bytes.byteCount,
-      sha256: bytes.sha256,
-      apps: sortByUtf8([...this.#apps]),
-    };
+  /** What the lines so far were. */
+  facts(): LineFacts {
+    const counts = { eventCount: this.#eventCount, apps: this.#apps };
     if (this.#first === undefined || this.#last === undefined) return counts;
     return {
       ...counts,
@@ -68,6 +71,16 @@ export class SummaryBuilder {
       lastPosition: positionOf(this.#last),
     };
   }
+}
+
+/** A summary out of what the lines were and what their bytes were. */
+export function summaryOf(
+  facts: LineFacts,
+  bytes: { readonly byteCount: number; readonly sha256: string },
+): ExportSummary {
+  const { eventCount, apps, ...range } = facts;
+  const { byteCount, sha256 } = bytes;
+  return { eventCount, byteCount, sha256, apps: sortByUtf8([...apps]), ...range };
 }
 
 function positionOf({ createdAt, eventId }: ExportLine): Position {

@@ -17,7 +17,8 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  * are SQL NULL, JSON `null` or `{}`, and passed on untouched otherwise.
  *
  * @throws BackupError `BACKUP_ROW_UNMAPPABLE` naming the member and the event: a time that is
- * infinite or outside the years 1 to 9999, an op or version that is none, a text that is missing
+ * infinite or outside the years 1 to 9999, an op or version that is none, a text that is missing,
+ * an `extra` that is no Map
  *
  * @example
  * ```ts
@@ -54,13 +55,19 @@ export function toExportLine(row: ChangeRow): ExportLine {
   if (!isAbsentJson(fieldTimestamps)) line.fieldTimestamps = fieldTimestamps;
   line.clientId = textOf(row, 'clientId');
   line.createdAt = timeOf(row);
-  if (extra !== undefined && extra.size > 0) line.extra = extra;
+  if (extra !== undefined) {
+    if (!(extra instanceof Map)) throw unmappable(row, 'extra');
+    if (extra.size > 0) line.extra = extra;
+  }
   return line as ExportLine;
 }
 
 const upperCase = /[A-F]/;
 
-function textOf(row: ChangeRow, member: 'id' | 'appId' | 'tableName' | 'recordId' | 'clientId'): string {
+function textOf(
+  row: ChangeRow,
+  member: 'id' | 'appId' | 'tableName' | 'recordId' | 'clientId',
+): string {
   const text: unknown = row[member];
   if (typeof text !== 'string') throw unmappable(row, member);
   return text;
@@ -84,7 +91,14 @@ function timeOf(row: ChangeRow): string {
 
 function unmappable(row: ChangeRow, member: keyof ChangeRow): BackupError<'BACKUP_ROW_UNMAPPABLE'> {
   const { id } = row as { readonly id: unknown };
-  const eventId = typeof id === 'string' ? id : undefined;
+  return rowUnmappable(member, typeof id === 'string' ? id : undefined);
+}
+
+/** A row that no line can express: the member of `ChangeRow` that is why, and whose event it is. */
+export function rowUnmappable(
+  member: string,
+  eventId?: string,
+): BackupError<'BACKUP_ROW_UNMAPPABLE'> {
   return new BackupError(
     'BACKUP_ROW_UNMAPPABLE',
     `no line can express ${member} of ${eventId === undefined ? 'a row' : `event ${eventId}`}: ` +

@@ -13,7 +13,9 @@ import type { RowFields } from './row-cursor.js';
  * The reader throws BackupError `BACKUP_TENANCY_MISMATCH` for a row of another user and
  * `BACKUP_ROW_UNMAPPABLE` for a time that no line can express.
  */
-export function rowReader(request: ExportRequest): (fields: RowFields, rowCount: number) => ChangeRow {
+export function rowReader(
+  request: ExportRequest,
+): (fields: RowFields, rowCount: number) => ChangeRow {
   const { userId, log } = request;
   const extraMembers = log.extraColumns.map(([member]) => member);
   return (fields, rowCount) => {
@@ -49,14 +51,14 @@ export function foreignRow(rowCount: number): BackupError<'BACKUP_TENANCY_MISMAT
 
 /** A time that RFC 3339 cannot write. */
 export function timeUnmappable(
-  eventId: string,
+  eventId: string | undefined,
   column: string,
 ): BackupError<'BACKUP_ROW_UNMAPPABLE'> {
   return new BackupError(
     'BACKUP_ROW_UNMAPPABLE',
-    `${column} of event ${eventId} is infinite or outside the years 1 to 9999: ` +
+    `${column} of event ${eventId ?? 'without an id'} is infinite or outside the years 1 to 9999: ` +
       'correct the row; an export never skips one',
-    { member: 'createdAt', eventId, column },
+    { member: 'createdAt', column, ...(eventId !== undefined && { eventId }) },
   );
 }
 

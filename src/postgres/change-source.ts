@@ -124,7 +124,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
 
   next(): Promise<readonly ChangeRow[] | undefined> {
     this.#open();
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.error as Error);
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     const batch = this.#batches.shift();
     if (batch === undefined && !this.#isEnded) return this.#nextArrival();
     if (batch !== undefined) {

@@ -83,10 +83,7 @@ export const userSetting = 'app.current_user_id';
 const spaceSetting = 'app.current_user_space_ids';
 
 /** Checks the options of an export and fills in the defaults. `lane`: the lane's own options. */
-export function exportRequestOf(
-  options: PgExportOptions,
-  lane: readonly string[],
-): ExportRequest {
+export function exportRequestOf(options: PgExportOptions, lane: readonly string[]): ExportRequest {
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw new TypeError('an export takes an options object with a userId');
   }

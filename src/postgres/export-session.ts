@@ -85,6 +85,11 @@ export class ExportSession {
     this.#expect('sinkStallTimeoutMs');
   }
 
+  /** The host's own hook is waited for, which has a limit of its own. */
+  expectNobody(): void {
+    this.#watch.stop();
+  }
+
   /** Bytes from the server are a sign of life, also in the middle of a large row. */
   watchSocket(socket: PgConnection['stream']): void {
     this.#socket = socket;

@@ -2,7 +2,16 @@
 
 export { pgChangeSource } from './change-source.js';
 export type { PgChangeSource, PgChangeSourceOptions } from './change-source.js';
-export type { PgClient, PgConnection, PgPool, PgQueryable, PgResult, PgSubmittable } from './client.js';
+export type {
+  PgClient,
+  PgConnection,
+  PgPool,
+  PgQueryable,
+  PgResult,
+  PgSubmittable,
+} from './client.js';
+export { pgExportStream } from './export-stream.js';
+export type { PgExportStream, PgExportStreamOptions } from './export-stream.js';
 export type { PgExportOptions } from './export-options.js';
 export type { LogMember, LogTableOptions } from './log-table.js';
 export { migrateSyncChanges, syncChangesSql } from './schema.js';

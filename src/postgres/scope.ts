@@ -32,7 +32,9 @@ export async function applySettings(client: PgClient, request: ExportRequest): P
     jit: 'off',
   };
   const settings = [...Object.entries(fixed), ...request.settings];
-  const calls = settings.map((_, index) => `set_config($${index * 2 + 1}, $${index * 2 + 2}, true)`);
+  const calls = settings.map(
+    (_, index) => `set_config($${index * 2 + 1}, $${index * 2 + 2}, true)`,
+  );
   await client.query(`SELECT ${calls.join(', ')}`, settings.flat());
   // Not on every server: version 17 and 14 brought these, and Windows has not the second.
   await client.query(

@@ -20,8 +20,13 @@ const selected: readonly (readonly [LogMember, string])[] = [
   ['schemaVersion', 'int4'],
 ];
 
-/** The members in the order in which {@link selectLog} gives them; extra columns follow. */
-export const selectedMembers: readonly LogMember[] = selected.map(([member]) => member);
+/** How many columns {@link selectLog} gives before the extra ones. */
+export const selectedCount = selected.length;
+
+/** Where each member stands in what {@link selectLog} gives. */
+export const fieldOf = Object.fromEntries(
+  selected.map(([member], index) => [member, index]),
+) as Readonly<Record<LogMember, number>>;
 
 /**
  * The SELECT of an export.

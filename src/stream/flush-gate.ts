@@ -3,13 +3,14 @@
 import { BackupError } from '../errors.js';
 import type { FlushPolicy, FlushProgress } from './flush-policy.js';
 
-/** What a lane needs to know to flush when it is due. */
+/** Says when to flush, and calls the hook when it was done. */
 export class FlushGate {
   readonly #policy: FlushPolicy;
   readonly #onInterval: () => void;
-  #flushedLines = 0;
+  #markedLines = 0;
   #timer: NodeJS.Timeout | undefined;
   #hookTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   /** @param onInterval - called when lines have waited for `flushIntervalMs` */
   constructor(policy: FlushPolicy, onInterval: () => void) {
@@ -20,40 +21,46 @@ export class FlushGate {
   /** To be called for each line; true when a flush is due. `lines`: the total, this one included. */
   isDue(lines: number): boolean {
     const { flushEvery, flushIntervalMs } = this.#policy;
-    if (flushIntervalMs !== undefined) {
+    if (flushIntervalMs !== undefined && !this.#isClosed) {
       this.#timer ??= setTimeout(this.#onInterval, flushIntervalMs);
     }
-    return lines - this.#flushedLines >= flushEvery;
+    return lines - this.#markedLines >= flushEvery;
   }
 
-  /** Whether lines have come since the last flush. */
-  hasUnflushed(lines: number): boolean {
-    return lines > this.#flushedLines;
+  /** Whether lines have come since the last mark. */
+  hasUnmarked(lines: number): boolean {
+    return lines > this.#markedLines;
+  }
+
+  /** A flush is made after this line: counting starts anew. */
+  mark(lines: number): void {
+    this.#markedLines = lines;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /**
-   * Takes note that all bytes of `progress` were handed on, and calls the hook.
+   * All bytes of `progress` were handed on: calls the hook.
    *
    * @returns a promise only when the hook is async, so that a lane without one never waits
    * @throws BackupError `BACKUP_HOOK_FAILED`, also as a rejection
    */
   flushed(progress: FlushProgress): Promise<void> | undefined {
-    this.#flushedLines = progress.lines;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     const { onFlush } = this.#policy;
-    if (onFlush === undefined) return undefined;
     let result: unknown;
     try {
-      result = onFlush(progress);
+      result = onFlush?.(progress);
     } catch (error) {
       throw hookFailed(progress, error);
     }
-    return isThenable(result) ? this.#settled(result, progress) : undefined;
+    // A hook may close the lane that calls it: nobody waits for the rest of it then.
+    if (!isThenable(result)) return undefined;
+    return this.#isClosed ? ignored(result) : this.#settled(result, progress);
   }
 
   /** Stops the timers; a hook that is under way is no longer waited for. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#hookTimer);
   }
@@ -71,7 +78,8 @@ export class FlushGate {
           }),
         );
       }, hookTimeoutMs);
-      result.then(
+      // Promise.resolve, since the host's thenable may throw from then() itself.
+      Promise.resolve(result).then(
         () => {
           clearTimeout(this.#hookTimer);
           resolve();
@@ -83,6 +91,10 @@ export class FlushGate {
       );
     });
   }
+}
+
+function ignored(result: PromiseLike<unknown>): undefined {
+  Promise.resolve(result).catch(() => undefined);
 }
 
 function hookFailed(progress: FlushProgress, cause: unknown): BackupError<'BACKUP_HOOK_FAILED'> {

@@ -23,6 +23,14 @@ export interface FlushOptions {
   readonly hookTimeoutMs?: number | undefined;
 }
 
+/** The names of {@link FlushOptions}. */
+export const flushOptionNames = [
+  'flushEvery',
+  'flushIntervalMs',
+  'onFlush',
+  'hookTimeoutMs',
+] as const;
+
 /** {@link FlushOptions} with their defaults, checked. */
 export interface FlushPolicy {
   readonly flushEvery: number;

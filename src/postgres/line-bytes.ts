@@ -1,0 +1,36 @@
+// Where the byte lane writes its lines: a slab that is filled and handed on in pieces.
+
+const slabBytes = 256 * 1024;
+
+/**
+ * Bytes being written. `bytes` and `end` are open to the decoder, which writes without a call per
+ * byte; memory that was taken is never written again.
+ */
+export class LineBytes {
+  bytes = Buffer.alloc(0);
+  /** Where the next byte goes. */
+  end = 0;
+  #start = 0;
+
+  /** Bytes written and not taken. */
+  get length(): number {
+    return this.end - this.#start;
+  }
+
+  /** Makes room for `byteCount` more bytes. What was not taken stays in one piece. */
+  reserve(byteCount: number): void {
+    if (this.bytes.length - this.end >= byteCount) return;
+    const waiting = this.bytes.subarray(this.#start, this.end);
+    this.bytes = Buffer.allocUnsafeSlow(Math.max(slabBytes, waiting.length + byteCount));
+    this.bytes.set(waiting);
+    this.#start = 0;
+    this.end = waiting.length;
+  }
+
+  /** Gives away what was written since the last time. */
+  take(): Uint8Array {
+    const taken = this.bytes.subarray(this.#start, this.end);
+    this.#start = this.end;
+    return taken;
+  }
+}

@@ -1,0 +1,68 @@
+// What the byte lane knows of its lines for the summary, without a JavaScript value for each.
+
+import type { LineFacts } from '../format/summary.js';
+import { equalsAt } from './json-bytes.js';
+
+/** Where the parts of a line lie that the summary is made of. */
+export interface TalliedLine {
+  readonly version: number;
+  readonly app: { readonly bytes: Uint8Array; readonly start: number; readonly end: number };
+  /** The line's buffer, which is not written again; the offsets below are in it. */
+  readonly out: Buffer;
+  readonly idAt: number;
+  readonly timeAt: number;
+  readonly timeEnd: number;
+}
+
+/** Gathers {@link LineFacts}. */
+export class LineTally {
+  #lineCount = 0;
+  readonly #apps = new Set<string>();
+  #lastApp: Uint8Array | undefined;
+  #schemaVersionMin = Infinity;
+  #schemaVersionMax = 0;
+  #first: LineFacts['firstPosition'];
+  #last: TalliedLine | undefined;
+
+  /** Lines so far. */
+  get lineCount(): number {
+    return this.#lineCount;
+  }
+
+  /** Takes note of a line, in the order in which lines are written. */
+  add(line: TalliedLine): void {
+    const { bytes, start, end } = line.app;
+    this.#lineCount += 1;
+    this.#last = line;
+    if (this.#lastApp === undefined || !equalsAt(bytes, start, end, this.#lastApp)) {
+      this.#lastApp = bytes.slice(start, end);
+      this.#apps.add(Buffer.from(this.#lastApp).toString());
+    }
+    if (line.version < this.#schemaVersionMin) this.#schemaVersionMin = line.version;
+    if (line.version > this.#schemaVersionMax) this.#schemaVersionMax = line.version;
+    this.#first ??= positionOf(line);
+  }
+
+  /** The facts of the lines so far. */
+  facts(): LineFacts {
+    const counts = { eventCount: this.#lineCount, apps: this.#apps };
+    if (this.#first === undefined || this.#last === undefined) return counts;
+    return {
+      ...counts,
+      schemaVersionMin: this.#schemaVersionMin,
+      schemaVersionMax: this.#schemaVersionMax,
+      firstPosition: this.#first,
+      lastPosition: positionOf(this.#last),
+    };
+  }
+}
+
+function positionOf({ out, idAt, timeAt, timeEnd }: TalliedLine): {
+  createdAt: string;
+  eventId: string;
+} {
+  return {
+    createdAt: out.toString('latin1', timeAt, timeEnd),
+    eventId: out.toString('latin1', idAt, idAt + 36),
+  };
+}

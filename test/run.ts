@@ -1,0 +1,133 @@
+// Runs the tests: `npm test [-- part/of/a/path …] [-- --test-name-pattern=…]`. One Postgres for all of them,
+// files in parallel, a hard time limit, and no success that is owed to tests that did not run.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
+
+import { connectOrStart } from '../dev/postgres-server.js';
+import { SERVER_VARIABLES } from './support/server.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const TIME_LIMIT_MS = 120_000;
+// These need no server, and are quicker without one.
+const SERVERLESS = ['test/unit/', 'test/property/', 'test/types/'];
+
+/** Test files below test/, as paths with `/` from the project's folder. */
+async function findTestFiles(): Promise<readonly string[]> {
+  const names = await readdir(path.join(ROOT, 'test'), { recursive: true });
+  return names
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `test/${name.split(path.sep).join('/')}`)
+    .sort();
+}
+
+/** The files that contain one of the filters, all for no filter; a filter that fits nothing is a mistake. */
+function selectFiles(files: readonly string[], filters: readonly string[]): readonly string[] {
+  const idle = filters.find((filter) => !files.some((file) => file.includes(filter)));
+  if (idle !== undefined) throw new Error(`No test file has "${idle}" in its path.`);
+  if (files.length === 0) throw new Error('There are no test files.');
+  return filters.length === 0
+    ? files
+    : files.filter((file) => filters.some((filter) => file.includes(filter)));
+}
+
+interface TestRun {
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+/** Runs node's test runner with its output passed through and kept. */
+async function runNodeTests(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): Promise<TestRun> {
+  const colours = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {};
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    stdio: ['inherit', 'pipe', 'inherit'],
+    env: { ...process.env, ...colours, ...environment },
+  });
+  const stopForwarding = forwardSignals(child);
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    process.stdout.write(text);
+    output += text;
+  });
+  try {
+    const exitCode = await new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) => {
+        resolve(code ?? 1);
+      });
+    });
+    return { exitCode, output: stripVTControlCharacters(output) };
+  } finally {
+    stopForwarding();
+  }
+}
+
+/** The test files end first, so that the server does not vanish under them. */
+function forwardSignals(child: ChildProcess): () => void {
+  const forward = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  process.on('SIGINT', forward).on('SIGTERM', forward);
+  return () => process.off('SIGINT', forward).off('SIGTERM', forward);
+}
+
+/** What is wrong with a run that node calls a success, judged by the counts that it closes with. */
+function findFault(output: string): string | undefined {
+  const counts = new Map<string, number>();
+  for (const [, name = '', count] of output.matchAll(/^ℹ (\w+) (\d+)$/gm)) {
+    counts.set(name, Number(count));
+  }
+  const passed = counts.get('pass');
+  if (passed === undefined) return 'The test runner printed no closing summary.';
+  if (passed === 0) return 'No test ran.';
+  for (const name of ['skipped', 'todo', 'cancelled']) {
+    const count = counts.get(name) ?? 0;
+    if (count > 0) return `${String(count)} ${name}: every test has to run and pass.`;
+  }
+  return undefined;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const flags = args.filter((arg) => arg.startsWith('-'));
+  const filters = args.filter((arg) => !arg.startsWith('-'));
+  const files = selectFiles(await findTestFiles(), filters);
+  const needsServer = files.some((file) => !SERVERLESS.some((folder) => file.startsWith(folder)));
+  const server = needsServer ? await connectOrStart({ needsSuperuser: true }) : undefined;
+  try {
+    const run = await runNodeTests(
+      [
+        '--import=tsx',
+        '--test',
+        '--test-concurrency=2',
+        '--test-reporter=spec',
+        `--test-timeout=${String(TIME_LIMIT_MS)}`,
+        ...flags,
+        ...files,
+      ],
+      {
+        ...(server !== undefined && { [SERVER_VARIABLES.url]: server.superuserUrl }),
+        ...(server !== undefined &&
+          'pid' in server && { [SERVER_VARIABLES.pid]: String(server.pid) }),
+      },
+    );
+    if (run.exitCode !== 0) return run.exitCode;
+    const fault = findFault(run.output);
+    if (fault !== undefined) console.error(`\nNot a success: ${fault}`);
+    return fault === undefined ? 0 : 1;
+  } finally {
+    await server?.stop();
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

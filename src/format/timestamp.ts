@@ -9,6 +9,17 @@ const rfc3339 =
  * `…00.123456Z`; a real date of the years 1 to 9999.
  */
 export function isCanonicalTimestamp(text: string): boolean {
+  if (text === lastCanonical) return true;
+  const isCanonical = hasCanonicalForm(text);
+  if (isCanonical) lastCanonical = text;
+  return isCanonical;
+}
+
+// A line is checked where it is made and again where it is written, one after the other. Begins as a
+// time too: an empty text would be taken for one.
+let lastCanonical = '1970-01-01T00:00:00Z';
+
+function hasCanonicalForm(text: string): boolean {
   const length = text.length;
   if (length < 20 || length > 27 || text.charCodeAt(length - 1) !== 0x5a) return false;
   if (text.charCodeAt(4) !== 0x2d || text.charCodeAt(7) !== 0x2d) return false;

@@ -13,6 +13,10 @@ export type TenancyGap =
   | 'owner-without-force'
   | 'inactive';
 
+/** What an archive may use that this release cannot read. */
+export type ArchiveFeature =
+  'formatVersion' | 'encryption' | 'compression' | 'multi-disk' | 'version-needed' | 'patch-data';
+
 /** What each code tells besides its message. No member ever holds row content. */
 export interface BackupErrorDetails {
   /** The database refused, died or answered out of protocol. `rowCount`: rows received before. */
@@ -38,9 +42,12 @@ export interface BackupErrorDetails {
   };
   /** Row-level security is required and would not hold. */
   readonly BACKUP_TENANCY_UNSAFE: { readonly relation: string; readonly reason: TenancyGap };
-  /** A row of somebody else arrived (`row`), or a setting changed under the export (`setting`). */
+  /**
+   * A row of somebody else arrived (`row`), a setting changed under the export (`setting`), or an
+   * archive belongs to somebody else (`archive`).
+   */
   readonly BACKUP_TENANCY_MISMATCH: {
-    readonly found: 'row' | 'setting';
+    readonly found: 'row' | 'setting' | 'archive';
     readonly rowCount: number;
     readonly setting?: string;
   };
@@ -60,6 +67,63 @@ export interface BackupErrorDetails {
     readonly byteOffset?: number;
     readonly eventId?: string;
   };
+  /** Something is larger, longer, deeper or more than the limit named here. */
+  readonly BACKUP_LIMIT_EXCEEDED: {
+    readonly limit: string;
+    readonly limitValue: number;
+    readonly entry?: string;
+    readonly lineNumber?: number;
+    readonly byteOffset?: number;
+  };
+  /** A line's position is not after that of the line before it. */
+  readonly BACKUP_ORDER_VIOLATED: {
+    readonly lineNumber: number;
+    readonly reason: 'earlier' | 'repeated';
+  };
+  /** The container is not a whole zip of this format. `byteOffset`: from 0, within the file. */
+  readonly BACKUP_ARCHIVE_INVALID: {
+    readonly reason: string;
+    readonly entry?: string;
+    readonly byteOffset?: number;
+  };
+  /** An entry that every archive has is not there. */
+  readonly BACKUP_ENTRY_MISSING: { readonly entry: string };
+  /** An entry that the format does not name. `entryIndex`: from 0, in the directory's order. */
+  readonly BACKUP_ENTRY_UNEXPECTED: { readonly reason: string; readonly entryIndex: number };
+  /** The manifest is none. `byteOffset`: from 0, within `manifest.json`. */
+  readonly BACKUP_MANIFEST_INVALID: {
+    readonly reason: string;
+    readonly member?: string;
+    readonly byteOffset?: number;
+  };
+  /** A newer format version, or a feature of zip that the format does not use. */
+  readonly BACKUP_FORMAT_UNSUPPORTED: {
+    readonly feature: ArchiveFeature;
+    readonly entry?: string;
+    readonly found?: number;
+  };
+  /** The events are not the bytes that the manifest tells. `segment`: from 0. */
+  readonly BACKUP_DIGEST_MISMATCH: {
+    readonly entry: string;
+    readonly member: 'eventsSha256' | 'byteCount' | 'segments';
+    readonly segment?: number;
+    readonly lineNumber?: number;
+    readonly byteOffset?: number;
+  };
+  /** The events are more or fewer lines than the manifest tells. */
+  readonly BACKUP_COUNT_MISMATCH: {
+    readonly expected: number;
+    readonly found: number;
+    readonly segment?: number;
+  };
+  /** The archive holds no signature, although the caller or its manifest asks for one. */
+  readonly BACKUP_SIGNATURE_MISSING: { readonly requiredBy: 'caller' | 'manifest' };
+  /** The signature is not one of a trusted key over this manifest. */
+  readonly BACKUP_SIGNATURE_INVALID: { readonly reason: string };
+  /** The manifest names a signing key that is none of the trusted ones. */
+  readonly BACKUP_KEY_UNTRUSTED: { readonly keyId: string };
+  /** A sealed archive cannot be opened with these secrets, or was cut or altered. */
+  readonly BACKUP_SEAL_UNREADABLE: { readonly reason: string };
   /** A function of the host threw, rejected, or did not come back within its limit. */
   readonly BACKUP_HOOK_FAILED: {
     readonly hook: 'map' | 'onFlush';

@@ -3,6 +3,7 @@
 export { BackupError, isBackupError } from './errors.js';
 export type {
   AnyBackupError,
+  ArchiveFeature,
   BackupErrorCode,
   BackupErrorDetails,
   ReducedCause,
@@ -13,6 +14,8 @@ export { changeOpSchema, changeRowSchema } from './format/change-row.js';
 export type { ChangeOp, ChangeRow } from './format/change-row.js';
 export { decodeExportLine, encodeExportLine, exportLineSchema } from './format/export-line.js';
 export type { ExportLine } from './format/export-line.js';
+export { manifestSchema } from './format/manifest.js';
+export type { Manifest, SegmentDigest } from './format/manifest.js';
 export { comparePositions, positionSchema } from './format/position.js';
 export type { Position } from './format/position.js';
 export { RawJson } from './format/raw-json.js';
@@ -20,6 +23,14 @@ export { normalizeSchemaVersion } from './format/schema-version.js';
 export { exportSummarySchema } from './format/summary.js';
 export type { ExportSummary } from './format/summary.js';
 export { toExportLine } from './format/to-export-line.js';
+export type {
+  Archive,
+  ArchiveLinesOptions,
+  ArchiveProblem,
+  ArchiveVerifyOptions,
+  PublicKey,
+  VerifyReport,
+} from './stream/archive-port.js';
 export { changeSourceFrom } from './stream/change-source.js';
 export type { ChangeSource } from './stream/change-source.js';
 export type { FlushOptions, FlushProgress } from './stream/flush-policy.js';

@@ -40,6 +40,8 @@ export interface BackupErrorDetails {
     readonly limit: 'sinkStallTimeoutMs';
     readonly limitMs: number;
   };
+  /** The destination failed or was closed. `byteCount`: bytes handed to it before. */
+  readonly BACKUP_SINK_FAILED: { readonly byteCount?: number; readonly sqlState?: string };
   /** Row-level security is required and would not hold. */
   readonly BACKUP_TENANCY_UNSAFE: { readonly relation: string; readonly reason: TenancyGap };
   /**
@@ -67,19 +69,15 @@ export interface BackupErrorDetails {
     readonly byteOffset?: number;
     readonly eventId?: string;
   };
-  /** Something is larger, longer, deeper or more than the limit named here. */
+  /** More than a limit allows. `limit`: the option's name; `max`: what it is set to. */
   readonly BACKUP_LIMIT_EXCEEDED: {
     readonly limit: string;
-    readonly limitValue: number;
-    readonly entry?: string;
+    readonly max: number;
     readonly lineNumber?: number;
-    readonly byteOffset?: number;
+    readonly entry?: string;
   };
-  /** A line's position is not after that of the line before it. */
-  readonly BACKUP_ORDER_VIOLATED: {
-    readonly lineNumber: number;
-    readonly reason: 'earlier' | 'repeated';
-  };
+  /** Lines are not in the order of `(createdAt, eventId)`, or one comes twice. */
+  readonly BACKUP_ORDER_VIOLATED: { readonly lineNumber: number };
   /** The container is not a whole zip of this format. `byteOffset`: from 0, within the file. */
   readonly BACKUP_ARCHIVE_INVALID: {
     readonly reason: string;

@@ -51,15 +51,25 @@ export interface BackupErrorDetails {
     readonly column?: string;
   };
   /**
-   * Not a valid line. `member`: the name in `ExportLine`; `byteOffset`: from 0, within the line;
-   * `eventId`: where one could be read.
+   * Not a valid line. `lineNumber`: from 1, where the line is one of many; `member`: the name in
+   * `ExportLine`; `byteOffset`: from 0, within the line; `eventId`: where one could be read.
    */
   readonly BACKUP_LINE_INVALID: {
     readonly reason: string;
+    readonly lineNumber?: number;
     readonly member?: string;
     readonly byteOffset?: number;
     readonly eventId?: string;
   };
+  /** More than a limit allows. `limit`: the option's name; `max`: what it is set to. */
+  readonly BACKUP_LIMIT_EXCEEDED: {
+    readonly limit: string;
+    readonly max: number;
+    readonly lineNumber?: number;
+    readonly entry?: string;
+  };
+  /** Lines are not in the order of `(createdAt, eventId)`, or one comes twice. */
+  readonly BACKUP_ORDER_VIOLATED: { readonly lineNumber: number };
   /** A function of the host threw, rejected, or did not come back within its limit. */
   readonly BACKUP_HOOK_FAILED: {
     readonly hook: 'map' | 'onFlush';

@@ -11,7 +11,8 @@ export type {
 } from './errors.js';
 export { changeOpSchema, changeRowSchema } from './format/change-row.js';
 export type { ChangeOp, ChangeRow } from './format/change-row.js';
-export { decodeExportLine, encodeExportLine, exportLineSchema } from './format/export-line.js';
+export { decodeExportLine } from './format/decode-line.js';
+export { encodeExportLine, exportLineSchema } from './format/export-line.js';
 export type { ExportLine } from './format/export-line.js';
 export { comparePositions, positionSchema } from './format/position.js';
 export type { Position } from './format/position.js';

@@ -3,9 +3,12 @@
 export { BackupError, isBackupError } from './errors.js';
 export type {
   AnyBackupError,
+  ArchiveFeature,
   BackupErrorCode,
   BackupErrorDetails,
+  ConflictReason,
   ReducedCause,
+  SinkStage,
   SourceStage,
   TenancyGap,
 } from './errors.js';
@@ -14,6 +17,8 @@ export type { ChangeOp, ChangeRow } from './format/change-row.js';
 export { decodeExportLine } from './format/decode-line.js';
 export { encodeExportLine, exportLineSchema } from './format/export-line.js';
 export type { ExportLine } from './format/export-line.js';
+export { manifestSchema } from './format/manifest.js';
+export type { Manifest, SegmentDigest } from './format/manifest.js';
 export { comparePositions, positionSchema } from './format/position.js';
 export type { Position } from './format/position.js';
 export { RawJson } from './format/raw-json.js';
@@ -21,6 +26,14 @@ export { normalizeSchemaVersion } from './format/schema-version.js';
 export { exportSummarySchema } from './format/summary.js';
 export type { ExportSummary } from './format/summary.js';
 export { toExportLine } from './format/to-export-line.js';
+export type {
+  Archive,
+  ArchiveLinesOptions,
+  ArchiveProblem,
+  ArchiveVerifyOptions,
+  PublicKey,
+  VerifyReport,
+} from './stream/archive-port.js';
 export { changeSourceFrom } from './stream/change-source.js';
 export type { ChangeSource } from './stream/change-source.js';
 export type { FlushOptions, FlushProgress } from './stream/flush-policy.js';

@@ -80,7 +80,7 @@ export function assertEnds(bytes: Uint8Array, start: number, end: number): void 
 export function scanValue(
   bytes: Uint8Array,
   start: number,
-  end: number,
+  end = bytes.length,
   maxDepth = Infinity,
 ): number {
   // Open containers, innermost last; 1 for an object. Grows with the depth instead of the stack.

@@ -251,7 +251,12 @@ export class LineScanner {
     return new BackupError(
       'BACKUP_LIMIT_EXCEEDED',
       `a line is nested deeper than ${this.#maxDepth} (maxDepth)${whereOf({ lineNumber, byteOffset })}`,
-      { limit: 'maxDepth', max: this.#maxDepth, ...(lineNumber !== undefined && { lineNumber }) },
+      {
+        limit: 'maxDepth',
+        limitValue: this.#maxDepth,
+        byteOffset,
+        ...(lineNumber !== undefined && { lineNumber }),
+      },
     );
   }
 }

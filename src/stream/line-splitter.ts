@@ -118,7 +118,7 @@ export class LineSplitter {
     return new BackupError(
       'BACKUP_LIMIT_EXCEEDED',
       `line ${lineNumber} is longer than ${this.#maxLineBytes} bytes (maxLineBytes)`,
-      { limit: 'maxLineBytes', max: this.#maxLineBytes, lineNumber },
+      { limit: 'maxLineBytes', limitValue: this.#maxLineBytes, lineNumber },
     );
   }
 }

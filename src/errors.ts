@@ -4,6 +4,12 @@
 /** The lanes' stages, as named in the details of an error. */
 export type SourceStage = 'connect' | 'begin' | 'check' | 'read' | 'end';
 
+/** The stages of a restore, as named in the details of an error. */
+export type SinkStage = 'connect' | 'begin' | 'check' | 'stage' | 'plan' | 'write' | 'commit';
+
+/** Why an event of an archive cannot become a row. */
+export type ConflictReason = 'other-content' | 'repeated' | 'unavailable';
+
 /** Why row-level security would not hold for the role and relation of an export. */
 export type TenancyGap =
   | 'not-a-table'
@@ -31,13 +37,17 @@ export interface BackupErrorDetails {
   readonly BACKUP_SOURCE_STALLED: {
     readonly stage: SourceStage;
     readonly rowCount: number;
-    readonly limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs';
+    readonly limit:
+      'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs' | 'sourceStallTimeoutMs';
     readonly limitMs: number;
   };
-  /** The consumer asked for nothing during `limitMs`. */
+  /**
+   * The consumer asked for nothing, or the database that is restored into was silent, or the restore
+   * lasted, longer than the limit named here.
+   */
   readonly BACKUP_SINK_STALLED: {
     readonly rowCount: number;
-    readonly limit: 'sinkStallTimeoutMs';
+    readonly limit: 'sinkStallTimeoutMs' | 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs';
     readonly limitMs: number;
   };
   /** The destination failed or was closed. `byteCount`: bytes handed to it before. */
@@ -60,11 +70,12 @@ export interface BackupErrorDetails {
     readonly column?: string;
   };
   /**
-   * Not a valid line. `member`: the name in `ExportLine`; `byteOffset`: from 0, within the line;
-   * `eventId`: where one could be read.
+   * Not a valid line. `lineNumber`: from 1, where the line is one of many; `member`: the name in
+   * `ExportLine`; `byteOffset`: from 0, within the line; `eventId`: where one could be read.
    */
   readonly BACKUP_LINE_INVALID: {
     readonly reason: string;
+    readonly lineNumber?: number;
     readonly member?: string;
     readonly byteOffset?: number;
     readonly eventId?: string;
@@ -122,9 +133,49 @@ export interface BackupErrorDetails {
   readonly BACKUP_KEY_UNTRUSTED: { readonly keyId: string };
   /** A sealed archive cannot be opened with these secrets, or was cut or altered. */
   readonly BACKUP_SEAL_UNREADABLE: { readonly reason: string };
+  /** The line is of a newer schema version than the host's upcaster knows. */
+  readonly BACKUP_SCHEMA_UNSUPPORTED: {
+    readonly schemaVersion: number;
+    readonly current: number;
+    readonly lineNumber?: number;
+    readonly eventId?: string;
+  };
+  /** A step of the host's upcaster failed. `fromVersion`: the version that the step takes. */
+  readonly BACKUP_UPCAST_FAILED: {
+    readonly reason: 'threw' | 'no-line' | 'identity-changed' | 'invalid-line';
+    readonly fromVersion: number;
+    readonly member?: string;
+    readonly lineNumber?: number;
+    readonly eventId?: string;
+  };
+  /**
+   * Writing failed and nothing of the transaction that was under way stays. `lineCount`: lines
+   * staged or written before; `lineNumber`: the line that the database refused, where it said so.
+   */
+  readonly BACKUP_SINK_FAILED: {
+    readonly stage: SinkStage;
+    readonly lineCount: number;
+    readonly sqlState?: string;
+    readonly relation?: string;
+    readonly column?: string;
+    readonly lineNumber?: number;
+  };
+  /**
+   * `other-content`: the log holds this event with other content. `repeated`: the lines hold it
+   * twice with different content. `unavailable`: the database refuses the id, although none of the
+   * user's own rows has it.
+   */
+  readonly BACKUP_RESTORE_CONFLICT: {
+    readonly reason: ConflictReason;
+    readonly lineNumber: number;
+    readonly eventId: string;
+    readonly conflictCount: number;
+  };
+  /** The connection died after COMMIT was sent. Restoring again is safe. */
+  readonly BACKUP_COMMIT_UNKNOWN: { readonly lineCount: number };
   /** A function of the host threw, rejected, or did not come back within its limit. */
   readonly BACKUP_HOOK_FAILED: {
-    readonly hook: 'map' | 'onFlush';
+    readonly hook: 'map' | 'onFlush' | 'apply' | 'onProgress';
     readonly lineNumber: number;
     readonly limitMs?: number;
   };

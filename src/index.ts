@@ -6,13 +6,16 @@ export type {
   ArchiveFeature,
   BackupErrorCode,
   BackupErrorDetails,
+  ConflictReason,
   ReducedCause,
+  SinkStage,
   SourceStage,
   TenancyGap,
 } from './errors.js';
 export { changeOpSchema, changeRowSchema } from './format/change-row.js';
 export type { ChangeOp, ChangeRow } from './format/change-row.js';
-export { decodeExportLine, encodeExportLine, exportLineSchema } from './format/export-line.js';
+export { decodeExportLine } from './format/decode-line.js';
+export { encodeExportLine, exportLineSchema } from './format/export-line.js';
 export type { ExportLine } from './format/export-line.js';
 export { manifestSchema } from './format/manifest.js';
 export type { Manifest, SegmentDigest } from './format/manifest.js';

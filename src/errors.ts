@@ -50,8 +50,6 @@ export interface BackupErrorDetails {
     readonly limit: 'sinkStallTimeoutMs' | 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs';
     readonly limitMs: number;
   };
-  /** The destination failed or was closed. `byteCount`: bytes handed to it before. */
-  readonly BACKUP_SINK_FAILED: { readonly byteCount?: number; readonly sqlState?: string };
   /** Row-level security is required and would not hold. */
   readonly BACKUP_TENANCY_UNSAFE: { readonly relation: string; readonly reason: TenancyGap };
   /**
@@ -80,15 +78,19 @@ export interface BackupErrorDetails {
     readonly byteOffset?: number;
     readonly eventId?: string;
   };
-  /** More than a limit allows. `limit`: the option's name; `max`: what it is set to. */
+  /** Something is larger, longer, deeper or more than the limit named here. */
   readonly BACKUP_LIMIT_EXCEEDED: {
     readonly limit: string;
-    readonly max: number;
-    readonly lineNumber?: number;
+    readonly limitValue: number;
     readonly entry?: string;
+    readonly lineNumber?: number;
+    readonly byteOffset?: number;
   };
-  /** Lines are not in the order of `(createdAt, eventId)`, or one comes twice. */
-  readonly BACKUP_ORDER_VIOLATED: { readonly lineNumber: number };
+  /** A line's position is not after that of the line before it. */
+  readonly BACKUP_ORDER_VIOLATED: {
+    readonly lineNumber: number;
+    readonly reason: 'earlier' | 'repeated';
+  };
   /** The container is not a whole zip of this format. `byteOffset`: from 0, within the file. */
   readonly BACKUP_ARCHIVE_INVALID: {
     readonly reason: string;

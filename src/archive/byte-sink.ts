@@ -8,6 +8,8 @@ export interface ByteSinkOptions {
   /** How long the destination may take nothing, in milliseconds. */
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Lines taken in so far, for errors. */
+  readonly lineCount: () => number;
   /** Called once, at once, when nothing more can be written: so that a source that hangs is freed. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -126,7 +128,7 @@ export class ByteSink {
       new BackupError('BACKUP_SINK_STALLED', message, {
         limit: 'sinkStallTimeoutMs',
         limitMs,
-        rowCount: 0,
+        rowCount: this.#options.lineCount(),
       }),
     );
   };
@@ -135,7 +137,7 @@ export class ByteSink {
     this.fail(this.#options.signal?.reason);
   };
 
-  get #place(): { readonly byteCount: number } {
-    return { byteCount: this.#byteCount };
+  get #place(): { readonly stage: 'write'; readonly lineCount: number } {
+    return { stage: 'write', lineCount: this.#options.lineCount() };
   }
 }

@@ -13,7 +13,7 @@ import { identified } from './archive-id.js';
 import { ByteSink } from './byte-sink.js';
 import type { CompressionLevel } from './deflate-blocks.js';
 import { eventsInputOf } from './events-input.js';
-import type { EventBytes, EventsInput } from './events-input.js';
+import type { EventBytes } from './events-input.js';
 import { signingKeyOf } from './keys.js';
 import type { PrivateKey } from './keys.js';
 import { producedByDefault } from './produced-by.js';
@@ -105,7 +105,9 @@ export async function writeArchive(
 ): Promise<Manifest> {
   const plan = writePlanOf(destination, options);
   const input = eventsInputOf(options.events, plan.userId);
+  const tally = new SegmentTally();
   const sink = new ByteSink(destination, {
+    lineCount: () => tally.lineCount,
     signal: options.signal,
     stallTimeoutMs: plan.sinkStallTimeoutMs,
     onFailure: (error) => {
@@ -113,7 +115,7 @@ export async function writeArchive(
     },
   });
   try {
-    return await writeEntries(sink, input, plan);
+    return await writeEntries(new ZipWriter(sink), { bytes: input.bytes, tally, plan });
   } catch (error) {
     const cause = sink.failure === undefined ? (input.foreign() ?? error) : sink.failure.error;
     sink.fail(cause);
@@ -174,12 +176,10 @@ function writePlanOf(destination: Writable, options: WriteArchiveOptions): Write
 }
 
 async function writeEntries(
-  sink: ByteSink,
-  { bytes }: EventsInput,
-  plan: WritePlan,
+  zip: ZipWriter,
+  from: { readonly bytes: EventBytes; readonly tally: SegmentTally; readonly plan: WritePlan },
 ): Promise<Manifest> {
-  const tally = new SegmentTally();
-  const zip = new ZipWriter(sink);
+  const { bytes, tally, plan } = from;
   await zip.addStream('events.jsonl', tallied(bytes, tally), plan);
   const { manifest, bytes: manifestBytes } = identified(manifestOf(bytes.summary(), tally, plan));
   await zip.add('manifest.json', manifestBytes);

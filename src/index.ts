@@ -37,5 +37,7 @@ export type {
 export { changeSourceFrom } from './stream/change-source.js';
 export type { ChangeSource } from './stream/change-source.js';
 export type { FlushOptions, FlushProgress } from './stream/flush-policy.js';
+export { parseJsonl } from './stream/jsonl-parser.js';
+export type { JsonlParserOptions } from './stream/jsonl-parser.js';
 export { JsonlSerializer } from './stream/jsonl-serializer.js';
 export type { JsonlSerializerOptions } from './stream/jsonl-serializer.js';

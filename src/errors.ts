@@ -33,12 +33,11 @@ export interface BackupErrorDetails {
     readonly relation?: string;
     readonly column?: string;
   };
-  /** The database was silent, or the export lasted, longer than the limit named here. */
+  /** The source was silent, or the export lasted, longer than the limit named here. */
   readonly BACKUP_SOURCE_STALLED: {
     readonly stage: SourceStage;
     readonly rowCount: number;
-    readonly limit:
-      'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs' | 'sourceStallTimeoutMs';
+    readonly limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs';
     readonly limitMs: number;
   };
   /**

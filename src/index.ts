@@ -25,7 +25,18 @@ export { RawJson } from './format/raw-json.js';
 export { normalizeSchemaVersion } from './format/schema-version.js';
 export { exportSummarySchema } from './format/summary.js';
 export type { ExportSummary } from './format/summary.js';
+export { syncChangeSchema, toSyncChange } from './format/sync-change.js';
+export type { SyncChange } from './format/sync-change.js';
 export { toExportLine } from './format/to-export-line.js';
+export { createUpcaster } from './format/upcast.js';
+export type { Upcaster, UpcasterOptions, UpcastStage, UpcastStep } from './format/upcast.js';
+export { applyInBatches } from './stream/apply-in-batches.js';
+export type {
+  ApplyInBatchesOptions,
+  ApplyProgress,
+  ApplyReport,
+  ChangeBatch,
+} from './stream/apply-in-batches.js';
 export type {
   Archive,
   ArchiveLinesOptions,
@@ -37,5 +48,7 @@ export type {
 export { changeSourceFrom } from './stream/change-source.js';
 export type { ChangeSource } from './stream/change-source.js';
 export type { FlushOptions, FlushProgress } from './stream/flush-policy.js';
+export { parseJsonl } from './stream/jsonl-parser.js';
+export type { JsonlParserOptions } from './stream/jsonl-parser.js';
 export { JsonlSerializer } from './stream/jsonl-serializer.js';
 export type { JsonlSerializerOptions } from './stream/jsonl-serializer.js';

@@ -2,9 +2,7 @@
 // lines, proven at their end.
 
 import { BackupError } from '../errors.js';
-import { lineOf } from '../format/decode-line.js';
 import type { ExportLine } from '../format/export-line.js';
-import { LineScanner } from '../format/line-scan.js';
 import type { Manifest } from '../format/manifest.js';
 import type {
   Archive,
@@ -14,7 +12,8 @@ import type {
   VerifyReport,
 } from '../stream/archive-port.js';
 import { integerOption } from '../stream/flush-policy.js';
-import { LineSplitter, longestLineBytes } from '../stream/line-splitter.js';
+import { parseJsonl } from '../stream/jsonl-parser.js';
+import { longestLineBytes } from '../stream/line-splitter.js';
 import { refuseUnknown } from '../stream/option-names.js';
 import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
@@ -104,8 +103,8 @@ class ZipArchive implements Archive {
     this.#assertOpen();
     refuseUnknown('lines', options, ['maxLineBytes', 'signal']);
     const { maxLineBytes = this.manifest.maxLineBytes ?? longestLineBytes } = options;
-    const max = Math.min(maxLineBytes, longestLineBytes);
-    return this.#eachLine(integerOption('maxLineBytes', max, { min: 0 }), {
+    integerOption('maxLineBytes', maxLineBytes, { min: 0 });
+    return this.#eachLine(Math.max(1, Math.min(maxLineBytes, longestLineBytes)), {
       signal: signalOption(options.signal),
     });
   }
@@ -129,19 +128,13 @@ class ZipArchive implements Archive {
     maxLineBytes: number,
     { signal }: { readonly signal: AbortSignal | undefined },
   ): AsyncGenerator<ExportLine, void, undefined> {
-    const splitter = new LineSplitter(maxLineBytes);
-    const scanner = new LineScanner();
-    for await (const chunk of this.#container.eventBytes(this.manifest, refuse)) {
-      splitter.feed(chunk);
-      while (splitter.next()) {
-        signal?.throwIfAborted();
-        const { bytes, start, end, lineNumber } = splitter;
-        scanner.scan(bytes, start, end, lineNumber);
-        this.#checkVersion(scanner.schemaVersion, lineNumber);
-        yield lineOf(scanner);
-      }
+    let lineNumber = 0;
+    for await (const line of parseJsonl(this.bytes(), { maxLineBytes })) {
+      signal?.throwIfAborted();
+      lineNumber += 1;
+      this.#checkVersion(line.schemaVersion, lineNumber);
+      yield line;
     }
-    splitter.finish();
   }
 
   #checkVersion(version: number, lineNumber: number): void {

@@ -21,7 +21,7 @@ interface Place {
   readonly what: string;
 }
 
-/** The fields that no reader of the content looks at, and the last byte of each deflate stream. */
+/** The fields that no reader of the content looks at, and where deflate has more than one way. */
 function idleFields(zip: Buffer): Place[] {
   const places: Place[] = [];
   const end = zip.length - 22;
@@ -36,10 +36,12 @@ function idleFields(zip: Buffer): Place[] {
     places.push({ at: local + 4, length: 2, what: 'version needed' });
     places.push({ at: local + 10, length: 4, what: 'time' });
     const data = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
-    const lastByte = data + zip.readUInt32LE(at + 20) - 1;
-    places.push({ at: lastByte, length: 1, what: 'padding of deflate' });
+    const length = zip.readUInt32LE(at + 20);
+    places.push({ at: data + length - 1, length: 1, what: 'padding of deflate' });
+    // Two places of the window that hold the same text, and a distance that is one bit apart.
+    places.push({ at: data, length: length - 1, what: 'another spelling of deflate' });
     const lengths = [28, 30, 32].map((field) => zip.readUInt16LE(at + field));
-    at += 46 + lengths.reduce((sum, length) => sum + length, 0);
+    at += 46 + lengths.reduce((sum, bytes) => sum + bytes, 0);
   }
   return places;
 }

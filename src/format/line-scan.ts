@@ -95,7 +95,12 @@ export class LineScanner {
     this.#checkMembers();
   }
 
-  /** The text of a member that is a string, or of a name among `extra`: escapes are resolved. */
+  /** How long the line is, in bytes. */
+  get byteCount(): number {
+    return this.#lineEnd - this.#lineStart;
+  }
+
+  /** The text of a member that is a string, its escapes resolved. */
   text(member: Exclude<LineMember, 'schemaVersion' | 'data' | 'fieldTimestamps'>): string {
     const index = lineIndex[member];
     return this.#string(this.starts[index] as number, this.ends[index] as number);
@@ -198,7 +203,8 @@ export class LineScanner {
       !isCanonicalTimestampAt(bytes, timeStart + 1, timeEnd - 1) &&
       !isCanonicalTimestamp(this.#string(timeStart, timeEnd))
     ) {
-      throw this.#invalid('createdAt', 'is not a UTC time as lines hold it');
+      const eventId = this.text('eventId');
+      throw this.#invalid('createdAt', 'is not a UTC time as lines hold it', eventId);
     }
     if (isAbsentAt(bytes, starts[data] as number, ends[data] as number)) starts[data] = -1;
     if (isAbsentAt(bytes, starts[fieldTimestamps] as number, ends[fieldTimestamps] as number)) {
@@ -240,8 +246,8 @@ export class LineScanner {
     return decoder.decode(this.bytes.subarray(start, end));
   }
 
-  #invalid(member: LineMember, what: string): BackupError<'BACKUP_LINE_INVALID'> {
-    return lineInvalid(`${member} ${what}`, { lineNumber: this.#lineNumber, member });
+  #invalid(member: LineMember, what: string, eventId?: string): BackupError<'BACKUP_LINE_INVALID'> {
+    return lineInvalid(`${member} ${what}`, { lineNumber: this.#lineNumber, member, eventId });
   }
 
   #notJson({ reason, byteOffset: at }: JsonScanError): BackupError {
@@ -269,16 +275,18 @@ export interface LinePlace {
   /** From 0, within the line. */
   readonly byteOffset?: number | undefined;
   readonly member?: string | undefined;
+  readonly eventId?: string | undefined;
 }
 
 /** The error of a line that is none. `reason` must not quote it. */
 export function lineInvalid(reason: string, place: LinePlace): BackupError<'BACKUP_LINE_INVALID'> {
-  const { lineNumber, byteOffset, member } = place;
+  const { lineNumber, byteOffset, member, eventId } = place;
   return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}${whereOf(place)}`, {
     reason,
     ...(lineNumber !== undefined && { lineNumber }),
     ...(member !== undefined && { member }),
     ...(byteOffset !== undefined && { byteOffset }),
+    ...(eventId !== undefined && { eventId }),
   });
 }
 

@@ -6,6 +6,13 @@ export type { EventBytes } from './events-input.js';
 export type { PrivateKey } from './keys.js';
 export { openArchive } from './open.js';
 export type { OpenArchiveOptions } from './open.js';
+export { sealArchive, unsealArchive } from './seal.js';
+export type {
+  SealArchiveOptions,
+  SealFlowOptions,
+  SealInput,
+  UnsealArchiveOptions,
+} from './seal.js';
 export { verifyArchive } from './verify.js';
 export type { VerifyArchiveOptions } from './verify.js';
 export { writeArchive } from './write.js';

@@ -4,6 +4,12 @@
 /** The lanes' stages, as named in the details of an error. */
 export type SourceStage = 'connect' | 'begin' | 'check' | 'read' | 'end';
 
+/** The stages of a restore, as named in the details of an error. */
+export type SinkStage = 'connect' | 'begin' | 'check' | 'stage' | 'plan' | 'write' | 'commit';
+
+/** Why an event of an archive cannot become a row. */
+export type ConflictReason = 'other-content' | 'repeated' | 'unavailable';
+
 /** Why row-level security would not hold for the role and relation of an export. */
 export type TenancyGap =
   | 'not-a-table'
@@ -12,6 +18,10 @@ export type TenancyGap =
   | 'role-bypasses-row-security'
   | 'owner-without-force'
   | 'inactive';
+
+/** What an archive may use that this release cannot read. */
+export type ArchiveFeature =
+  'formatVersion' | 'encryption' | 'compression' | 'multi-disk' | 'version-needed' | 'patch-data';
 
 /** What each code tells besides its message. No member ever holds row content. */
 export interface BackupErrorDetails {
@@ -23,24 +33,30 @@ export interface BackupErrorDetails {
     readonly relation?: string;
     readonly column?: string;
   };
-  /** The database was silent, or the export lasted, longer than the limit named here. */
+  /** The source was silent, or the export lasted, longer than the limit named here. */
   readonly BACKUP_SOURCE_STALLED: {
     readonly stage: SourceStage;
     readonly rowCount: number;
     readonly limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs';
     readonly limitMs: number;
   };
-  /** The consumer asked for nothing during `limitMs`. */
+  /**
+   * The consumer asked for nothing, or the database that is restored into was silent, or the restore
+   * lasted, longer than the limit named here.
+   */
   readonly BACKUP_SINK_STALLED: {
     readonly rowCount: number;
-    readonly limit: 'sinkStallTimeoutMs';
+    readonly limit: 'sinkStallTimeoutMs' | 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs';
     readonly limitMs: number;
   };
   /** Row-level security is required and would not hold. */
   readonly BACKUP_TENANCY_UNSAFE: { readonly relation: string; readonly reason: TenancyGap };
-  /** A row of somebody else arrived (`row`), or a setting changed under the export (`setting`). */
+  /**
+   * A row of somebody else arrived (`row`), a setting changed under the export (`setting`), or an
+   * archive belongs to somebody else (`archive`).
+   */
   readonly BACKUP_TENANCY_MISMATCH: {
-    readonly found: 'row' | 'setting';
+    readonly found: 'row' | 'setting' | 'archive';
     readonly rowCount: number;
     readonly setting?: string;
   };
@@ -51,18 +67,116 @@ export interface BackupErrorDetails {
     readonly column?: string;
   };
   /**
-   * Not a valid line. `member`: the name in `ExportLine`; `byteOffset`: from 0, within the line;
-   * `eventId`: where one could be read.
+   * Not a valid line. `lineNumber`: from 1, where the line is one of many; `member`: the name in
+   * `ExportLine`; `byteOffset`: from 0, within the line; `eventId`: where one could be read.
    */
   readonly BACKUP_LINE_INVALID: {
     readonly reason: string;
+    readonly lineNumber?: number;
     readonly member?: string;
     readonly byteOffset?: number;
     readonly eventId?: string;
   };
+  /** Something is larger, longer, deeper or more than the limit named here. */
+  readonly BACKUP_LIMIT_EXCEEDED: {
+    readonly limit: string;
+    readonly limitValue: number;
+    readonly entry?: string;
+    readonly lineNumber?: number;
+    readonly byteOffset?: number;
+  };
+  /** A line's position is not after that of the line before it. */
+  readonly BACKUP_ORDER_VIOLATED: {
+    readonly lineNumber: number;
+    readonly reason: 'earlier' | 'repeated';
+  };
+  /** The container is not a whole zip of this format. `byteOffset`: from 0, within the file. */
+  readonly BACKUP_ARCHIVE_INVALID: {
+    readonly reason: string;
+    readonly entry?: string;
+    readonly byteOffset?: number;
+  };
+  /** An entry that every archive has is not there. */
+  readonly BACKUP_ENTRY_MISSING: { readonly entry: string };
+  /** An entry that the format does not name. `entryIndex`: from 0, in the directory's order. */
+  readonly BACKUP_ENTRY_UNEXPECTED: { readonly reason: string; readonly entryIndex: number };
+  /** The manifest is none. `byteOffset`: from 0, within `manifest.json`. */
+  readonly BACKUP_MANIFEST_INVALID: {
+    readonly reason: string;
+    readonly member?: string;
+    readonly byteOffset?: number;
+  };
+  /** A newer format version, or a feature of zip that the format does not use. */
+  readonly BACKUP_FORMAT_UNSUPPORTED: {
+    readonly feature: ArchiveFeature;
+    readonly entry?: string;
+    readonly found?: number;
+  };
+  /** The events are not the bytes that the manifest tells. `segment`: from 0. */
+  readonly BACKUP_DIGEST_MISMATCH: {
+    readonly entry: string;
+    readonly member: 'eventsSha256' | 'byteCount' | 'segments';
+    readonly segment?: number;
+    readonly lineNumber?: number;
+    readonly byteOffset?: number;
+  };
+  /** The events are more or fewer lines than the manifest tells. */
+  readonly BACKUP_COUNT_MISMATCH: {
+    readonly expected: number;
+    readonly found: number;
+    readonly segment?: number;
+  };
+  /** The archive holds no signature, although the caller or its manifest asks for one. */
+  readonly BACKUP_SIGNATURE_MISSING: { readonly requiredBy: 'caller' | 'manifest' };
+  /** The signature is not one of a trusted key over this manifest. */
+  readonly BACKUP_SIGNATURE_INVALID: { readonly reason: string };
+  /** The manifest names a signing key that is none of the trusted ones. */
+  readonly BACKUP_KEY_UNTRUSTED: { readonly keyId: string };
+  /** A sealed archive cannot be opened with these secrets, or was cut or altered. */
+  readonly BACKUP_SEAL_UNREADABLE: { readonly reason: string };
+  /** The line is of a newer schema version than the host's upcaster knows. */
+  readonly BACKUP_SCHEMA_UNSUPPORTED: {
+    readonly schemaVersion: number;
+    readonly current: number;
+    readonly lineNumber?: number;
+    readonly eventId?: string;
+  };
+  /** A step of the host's upcaster failed. `fromVersion`: the version that the step takes. */
+  readonly BACKUP_UPCAST_FAILED: {
+    readonly reason: 'threw' | 'no-line' | 'identity-changed' | 'invalid-line';
+    readonly fromVersion: number;
+    readonly member?: string;
+    readonly lineNumber?: number;
+    readonly eventId?: string;
+  };
+  /**
+   * Writing failed and nothing of the transaction that was under way stays. `lineCount`: lines
+   * staged or written before; `lineNumber`: the line that the database refused, where it said so.
+   */
+  readonly BACKUP_SINK_FAILED: {
+    readonly stage: SinkStage;
+    readonly lineCount: number;
+    readonly sqlState?: string;
+    readonly relation?: string;
+    readonly column?: string;
+    readonly lineNumber?: number;
+  };
+  /**
+   * `other-content`: the log holds this event with other content. `repeated`: the lines hold it
+   * twice with different content. `unavailable`: the database refuses the id, although none of the
+   * user's own rows has it.
+   */
+  readonly BACKUP_RESTORE_CONFLICT: {
+    readonly reason: ConflictReason;
+    readonly lineNumber: number;
+    readonly eventId: string;
+    readonly conflictCount: number;
+  };
+  /** The connection died after COMMIT was sent. Restoring again is safe. */
+  readonly BACKUP_COMMIT_UNKNOWN: { readonly lineCount: number };
   /** A function of the host threw, rejected, or did not come back within its limit. */
   readonly BACKUP_HOOK_FAILED: {
-    readonly hook: 'map' | 'onFlush';
+    readonly hook: 'map' | 'onFlush' | 'apply' | 'onProgress';
     readonly lineNumber: number;
     readonly limitMs?: number;
   };

@@ -1,13 +1,11 @@
-// One change on the wire: ExportLine <-> the JSON text of one line.
+// One change on the wire: ExportLine to the JSON text of one line. The way back is decode-line.
 
 import { z } from 'zod';
 import { BackupError } from '../errors.js';
 import { changeOpSchema, extraSchema, textSchema } from './change-row.js';
-import type { ChangeOp } from './change-row.js';
 import { encodeJson, encodeText, isPlain, JsonEncodeError } from './json-encode.js';
-import { JsonScanError, scanMembers } from './json-scan.js';
-import { RawJson, trustedRawJson } from './raw-json.js';
-import { maxSchemaVersion, normalizeSchemaVersion } from './schema-version.js';
+import { RawJson } from './raw-json.js';
+import { maxSchemaVersion } from './schema-version.js';
 import { isCanonicalTimestamp } from './timestamp.js';
 
 /** zod schema of an {@link ExportLine}. */
@@ -48,7 +46,8 @@ export const lineMembers = [
   'createdAt',
 ] as const;
 
-type LineMember = (typeof lineMembers)[number];
+/** A member of a line that the format names. */
+export type LineMember = (typeof lineMembers)[number];
 
 function isLineMember(name: string): name is LineMember {
   return (lineMembers as readonly string[]).includes(name);
@@ -116,88 +115,6 @@ function isAbsentText(text: string): boolean {
 }
 
 const emptyText = /^[ \t\n\r]*(?:null|\{[ \t\n\r]*\})[ \t\n\r]*$/;
-
-/**
- * Reads one line. Values stay text: `data`, `fieldTimestamps` and members that the format does not
- * name (`extra`) are `RawJson`. Members may come in any order and with any spacing.
- *
- * @param text - one line, without its line feed
- * @throws BackupError `BACKUP_LINE_INVALID` with the member or the byte offset; never with content
- */
-export function decodeExportLine(text: string): ExportLine {
-  const members = readMembers(text);
-  const take = (name: LineMember): RawJson | undefined => {
-    const value = members.get(name);
-    members.delete(name);
-    return value;
-  };
-  const head = {
-    eventId: readText(take('eventId'), 'eventId'),
-    schemaVersion: readVersion(take('schemaVersion')),
-    appId: readText(take('appId'), 'appId'),
-    table: readText(take('table'), 'table'),
-    id: readText(take('id'), 'id'),
-    op: readOp(take('op')),
-  };
-  if (head.eventId === '') throw invalid('eventId', 'eventId is empty');
-  const data = take('data');
-  const fieldTimestamps = take('fieldTimestamps');
-  const clientId = readText(take('clientId'), 'clientId');
-  const createdAt = readText(take('createdAt'), 'createdAt');
-  if (!isCanonicalTimestamp(createdAt)) {
-    throw invalid('createdAt', 'createdAt is not a UTC time as lines hold it', head);
-  }
-  return {
-    ...head,
-    ...(!isAbsentJson(data) && { data }),
-    ...(!isAbsentJson(fieldTimestamps) && { fieldTimestamps }),
-    clientId,
-    createdAt,
-    ...(members.size > 0 && { extra: members }),
-  };
-}
-
-function readMembers(text: string): Map<string, RawJson> {
-  if (!text.isWellFormed()) throw notJson('an unpaired surrogate', 0);
-  const bytes = new TextEncoder().encode(text);
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  const cut = (start: number, end: number): string => decoder.decode(bytes.subarray(start, end));
-  const members = new Map<string, RawJson>();
-  try {
-    for (const { keyStart, keyEnd, valueStart, valueEnd } of scanMembers(bytes)) {
-      const name = JSON.parse(cut(keyStart, keyEnd)) as string;
-      if (members.has(name)) throw notJson('a repeated member', keyStart);
-      members.set(name, trustedRawJson(cut(valueStart, valueEnd)));
-    }
-  } catch (error) {
-    if (error instanceof JsonScanError) throw notJson(error.reason, error.byteOffset);
-    throw error;
-  }
-  return members;
-}
-
-function readText(value: RawJson | undefined, member: LineMember): string {
-  if (value === undefined) throw invalid(member, `${member} is missing`);
-  if (!value.text.startsWith('"')) throw invalid(member, `${member} is not a string`);
-  return value.parse() as string;
-}
-
-function readOp(value: RawJson | undefined): ChangeOp {
-  const op = readText(value, 'op');
-  if (op !== 'insert' && op !== 'update' && op !== 'delete') {
-    throw invalid('op', 'op is not one of insert, update, delete');
-  }
-  return op;
-}
-
-function readVersion(value: RawJson | undefined): number {
-  if (value === undefined) return 1;
-  const version = value.parse();
-  if (typeof version !== 'number' || !Number.isInteger(version) || version > maxSchemaVersion) {
-    throw invalid('schemaVersion', 'schemaVersion is not an integer up to 2^31 - 1');
-  }
-  return normalizeSchemaVersion(version);
-}
 
 function textMember(
   line: ExportLine,
@@ -269,15 +186,4 @@ function invalid(
   const eventId = typeof line?.eventId === 'string' ? line.eventId : undefined;
   const details = { reason, member, ...(eventId !== undefined && { eventId }) };
   return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}`, details, cause);
-}
-
-function notJson(reason: string, byteOffset: number): BackupError<'BACKUP_LINE_INVALID'> {
-  return new BackupError(
-    'BACKUP_LINE_INVALID',
-    `not a valid line: ${reason} at byte ${byteOffset}`,
-    {
-      reason,
-      byteOffset,
-    },
-  );
 }

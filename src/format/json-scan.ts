@@ -33,181 +33,222 @@ const closeBrace = 0x7d;
 
 /** Checks that `bytes` is one JSON value, with nothing but white space around it. */
 export function assertJson(bytes: Uint8Array): void {
-  const end = scanValue(bytes, skipWhitespace(bytes, 0));
-  const rest = skipWhitespace(bytes, end);
-  if (rest < bytes.length) throw new JsonScanError('text after the value', rest);
+  const { length } = bytes;
+  assertEnds(bytes, scanValue(bytes, skipWhitespace(bytes, 0, length), length), length);
 }
 
 /** The members of the JSON object that `bytes` is, in order, repeated keys included. */
 export function scanMembers(bytes: Uint8Array): MemberRange[] {
   const members: MemberRange[] = [];
-  let at = skipWhitespace(bytes, 0);
-  if (bytes[at] !== openBrace) throw new JsonScanError('not an object', at);
-  at = skipWhitespace(bytes, at + 1);
+  const { length } = bytes;
+  let at = skipWhitespace(bytes, expectByte(bytes, skipWhitespace(bytes, 0, length), openBrace));
   if (bytes[at] === closeBrace) at += 1;
   else at = scanMembersUntilBrace(bytes, at, members);
-  const rest = skipWhitespace(bytes, at);
-  if (rest < bytes.length) throw new JsonScanError('text after the value', rest);
+  assertEnds(bytes, at, length);
   return members;
 }
 
 function scanMembersUntilBrace(bytes: Uint8Array, start: number, members: MemberRange[]): number {
+  const end = bytes.length;
   let at = start;
   for (;;) {
     const keyStart = at;
-    const keyEnd = scanString(bytes, keyStart);
-    const valueStart = skipWhitespace(bytes, expect(bytes, skipWhitespace(bytes, keyEnd), colon));
-    const valueEnd = scanValue(bytes, valueStart);
+    const keyEnd = scanString(bytes, keyStart, end);
+    const valueStart = scanColon(bytes, keyEnd, end);
+    const valueEnd = scanValue(bytes, valueStart, end);
     members.push({ keyStart, keyEnd, valueStart, valueEnd });
-    at = skipWhitespace(bytes, valueEnd);
+    at = skipWhitespace(bytes, valueEnd, end);
     if (bytes[at] === closeBrace) return at + 1;
-    at = skipWhitespace(bytes, expect(bytes, at, comma));
+    at = skipWhitespace(bytes, expectByte(bytes, at, comma), end);
   }
+}
+
+/** Checks that nothing but white space lies between `start` and `end`. */
+export function assertEnds(bytes: Uint8Array, start: number, end: number): void {
+  const rest = skipWhitespace(bytes, start, end);
+  if (rest < end) throw new JsonScanError('text after the value', rest);
 }
 
 /**
  * Finds the end of the JSON value that starts at `start`.
  *
+ * @param end - where the text ends; nothing from there on is looked at
+ * @param maxDepth - how many containers may be open at once
  * @returns the offset just past the value
  * @throws JsonScanError where it is not JSON
  */
-export function scanValue(bytes: Uint8Array, start: number): number {
+export function scanValue(
+  bytes: Uint8Array,
+  start: number,
+  end = bytes.length,
+  maxDepth = Infinity,
+): number {
   // Open containers, innermost last; 1 for an object. Grows with the depth instead of the stack.
-  let kinds = new Uint8Array(32);
+  let kinds = smallKinds;
   let depth = 0;
   let at = start;
   for (;;) {
-    const first = bytes[at];
-    if (first === openBrace || first === openBracket) {
+    const first = at < end ? (bytes[at] as number) : 0;
+    if (first === quote) {
+      at = scanString(bytes, at, end);
+    } else if (first === openBrace || first === openBracket) {
+      if (depth >= maxDepth) throw new JsonScanError(tooDeep, at);
       if (depth === kinds.length) kinds = doubled(kinds);
       const isObject = first === openBrace;
       kinds[depth] = isObject ? 1 : 0;
       depth += 1;
-      at = skipWhitespace(bytes, at + 1);
-      if (bytes[at] !== (isObject ? closeBrace : closeBracket)) {
-        if (isObject) at = scanKey(bytes, at);
+      at = skipWhitespace(bytes, at + 1, end);
+      if (at >= end || bytes[at] !== (isObject ? closeBrace : closeBracket)) {
+        if (isObject) at = scanKey(bytes, at, end);
         continue;
       }
       depth -= 1;
       at += 1;
     } else {
-      at = scanScalar(bytes, at);
+      at = scanPlainScalar(bytes, at, end);
     }
     // A value has just ended: close what ends with it, then go on to the next one.
     while (depth > 0) {
-      at = skipWhitespace(bytes, at);
+      at = skipWhitespace(bytes, at, end);
       const inObject = kinds[depth - 1] === 1;
-      if (bytes[at] === comma) {
-        at = skipWhitespace(bytes, at + 1);
-        if (inObject) at = scanKey(bytes, at);
+      const byte = at < end ? (bytes[at] as number) : 0;
+      if (byte === comma) {
+        at = skipWhitespace(bytes, at + 1, end);
+        if (inObject) at = scanKey(bytes, at, end);
         break;
       }
-      at = expect(bytes, at, inObject ? closeBrace : closeBracket);
+      if (byte !== (inObject ? closeBrace : closeBracket)) {
+        throw new JsonScanError(`expected , or ${inObject ? '}' : ']'}`, at);
+      }
+      at += 1;
       depth -= 1;
     }
     if (depth === 0) return at;
   }
 }
 
-/** The offset of the first byte from `start` on that is not JSON white space. */
-export function skipWhitespace(bytes: Uint8Array, start: number): number {
+/** The reason of the error for too many open containers. */
+export const tooDeep = 'nested too deeply';
+
+// Nothing of it outlives a call, and calls do not overlap: one allocation for all but deep values.
+const smallKinds = new Uint8Array(64);
+
+/** The offset of the first byte from `start` on that is not JSON white space; at most `end`. */
+export function skipWhitespace(bytes: Uint8Array, start: number, end = bytes.length): number {
   let at = start;
-  for (;;) {
-    const byte = bytes[at];
-    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
+  while (at < end) {
+    const byte = bytes[at] as number;
+    if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) break;
     at += 1;
   }
+  return at;
 }
 
-function scanKey(bytes: Uint8Array, start: number): number {
-  const end = skipWhitespace(bytes, scanString(bytes, start));
-  return skipWhitespace(bytes, expect(bytes, end, colon));
+/** From the end of a key to the start of its value. */
+export function scanColon(bytes: Uint8Array, keyEnd: number, end: number): number {
+  let at = keyEnd;
+  if (at >= end || bytes[at] !== colon) {
+    at = skipWhitespace(bytes, at, end);
+    if (at >= end || bytes[at] !== colon) throw new JsonScanError('expected :', at);
+  }
+  return skipWhitespace(bytes, at + 1, end);
 }
 
-function scanScalar(bytes: Uint8Array, start: number): number {
-  switch (bytes[start]) {
-    case quote:
-      return scanString(bytes, start);
+function scanKey(bytes: Uint8Array, start: number, end: number): number {
+  return scanColon(bytes, scanString(bytes, start, end), end);
+}
+
+function scanPlainScalar(bytes: Uint8Array, start: number, end: number): number {
+  switch (start < end ? bytes[start] : undefined) {
     case 0x74:
-      return scanWord(bytes, start, 'true');
+      return scanWord(bytes, start, end, 'true');
     case 0x66:
-      return scanWord(bytes, start, 'false');
+      return scanWord(bytes, start, end, 'false');
     case 0x6e:
-      return scanWord(bytes, start, 'null');
+      return scanWord(bytes, start, end, 'null');
     default:
-      return scanNumber(bytes, start);
+      return scanNumber(bytes, start, end);
   }
 }
 
-function scanString(bytes: Uint8Array, start: number): number {
-  let at = expect(bytes, start, quote);
+// 1 for the bytes that a string cannot simply go on with: a look-up is faster than comparisons.
+const endsRun = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte < 0x20 || byte === quote || byte === backslash ? 1 : 0,
+);
+
+/**
+ * Finds the end of the JSON string that starts at `start`, where its opening quote must be.
+ *
+ * @returns the offset just past its closing quote
+ */
+export function scanString(bytes: Uint8Array, start: number, end: number): number {
+  if (start >= end || bytes[start] !== quote) throw new JsonScanError('expected "', start);
+  let at = start + 1;
   for (;;) {
-    const byte = bytes[at];
-    if (byte === quote) return at + 1;
-    if (byte === undefined) throw new JsonScanError('a string without an end', start);
-    if (byte < 0x20) throw new JsonScanError('a raw control character in a string', at);
-    at = byte === backslash ? scanEscape(bytes, at) : at + 1;
+    while (at < end && endsRun[bytes[at] as number] === 0) at += 1;
+    if (at >= end) throw new JsonScanError('a string without an end', start);
+    if (bytes[at] === quote) return at + 1;
+    if (bytes[at] !== backslash) throw new JsonScanError('a raw control character', at);
+    at = scanEscape(bytes, at, end);
   }
 }
 
 const shortEscapes = new Set(Array.from('"\\/bfnrt', (character) => character.charCodeAt(0)));
 
-function scanEscape(bytes: Uint8Array, start: number): number {
-  const letter = bytes[start + 1];
+function scanEscape(bytes: Uint8Array, start: number, end: number): number {
+  const letter = start + 1 < end ? bytes[start + 1] : undefined;
   if (letter !== undefined && shortEscapes.has(letter)) return start + 2;
   if (letter !== 0x75) throw new JsonScanError('an unknown escape', start);
-  const unit = hexUnit(bytes, start + 2);
+  const unit = hexUnit(bytes, start + 2, end);
   if (unit === 0) throw new JsonScanError('an escaped NUL, which Postgres cannot hold', start);
   if (unit < 0xd800 || unit > 0xdfff) return start + 6;
-  const isPair = unit < 0xdc00 && bytes[start + 6] === backslash && bytes[start + 7] === 0x75;
-  const low = isPair ? hexUnit(bytes, start + 8) : 0;
+  const isPair =
+    unit < 0xdc00 && start + 7 < end && bytes[start + 6] === backslash && bytes[start + 7] === 0x75;
+  const low = isPair ? hexUnit(bytes, start + 8, end) : 0;
   if (low < 0xdc00 || low > 0xdfff) throw new JsonScanError('an unpaired surrogate', start);
   return start + 12;
 }
 
-function hexUnit(bytes: Uint8Array, start: number): number {
+function hexUnit(bytes: Uint8Array, start: number, end: number): number {
   let unit = 0;
   for (let at = start; at < start + 4; at += 1) {
-    const digit = hexDigit(bytes[at] ?? 0);
+    const digit = at < end ? hexDigit(bytes[at] as number) : -1;
     if (digit < 0) throw new JsonScanError('an escape without four hex digits', start - 2);
     unit = unit * 16 + digit;
   }
   return unit;
 }
 
-function hexDigit(byte: number): number {
+/** What a hex digit counts, given as its ASCII byte; -1 for what is none. */
+export function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const lower = byte | 0x20;
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
-function scanNumber(bytes: Uint8Array, start: number): number {
-  let at = bytes[start] === 0x2d ? start + 1 : start;
-  const isZero = bytes[at] === 0x30;
-  at = scanDigits(bytes, at);
-  if (isZero && at - start > (bytes[start] === 0x2d ? 2 : 1)) {
+function scanNumber(bytes: Uint8Array, start: number, end: number): number {
+  const digits = start < end && bytes[start] === 0x2d ? start + 1 : start;
+  let at = scanDigits(bytes, digits, end);
+  if (at - digits > 1 && bytes[digits] === 0x30) {
     throw new JsonScanError('a number with a leading zero', start);
   }
-  if (bytes[at] === 0x2e) at = scanDigits(bytes, at + 1);
-  if (bytes[at] === 0x65 || bytes[at] === 0x45) {
-    const isSigned = bytes[at + 1] === 0x2b || bytes[at + 1] === 0x2d;
-    at = scanDigits(bytes, at + (isSigned ? 2 : 1));
+  if (at < end && bytes[at] === 0x2e) at = scanDigits(bytes, at + 1, end);
+  if (at < end && ((bytes[at] as number) | 0x20) === 0x65) {
+    const sign = at + 1 < end ? bytes[at + 1] : undefined;
+    at = scanDigits(bytes, at + (sign === 0x2b || sign === 0x2d ? 2 : 1), end);
   }
   return at;
 }
 
-function scanDigits(bytes: Uint8Array, start: number): number {
+function scanDigits(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
-  for (;;) {
-    const byte = bytes[at];
-    if (byte === undefined || byte < 0x30 || byte > 0x39) break;
-    at += 1;
-  }
+  while (at < end && (bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39) at += 1;
   if (at === start) throw new JsonScanError('not a value', start);
   return at;
 }
 
-function scanWord(bytes: Uint8Array, start: number, word: string): number {
+function scanWord(bytes: Uint8Array, start: number, end: number, word: string): number {
+  if (start + word.length > end) throw new JsonScanError('not a value', start);
   for (let index = 0; index < word.length; index += 1) {
     if (bytes[start + index] !== word.charCodeAt(index)) {
       throw new JsonScanError('not a value', start);
@@ -216,7 +257,7 @@ function scanWord(bytes: Uint8Array, start: number, word: string): number {
   return start + word.length;
 }
 
-function expect(bytes: Uint8Array, at: number, byte: number): number {
+function expectByte(bytes: Uint8Array, at: number, byte: number): number {
   if (bytes[at] === byte) return at + 1;
   throw new JsonScanError(`expected ${String.fromCharCode(byte)}`, at);
 }

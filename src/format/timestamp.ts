@@ -4,6 +4,9 @@
 const rfc3339 =
   /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:Z|([+-])(\d{2}):(\d{2}))$/;
 
+// A line's time is ASCII and no longer than this.
+const scratch = new Uint8Array(27);
+
 /**
  * Whether a text is a time exactly as a line holds it: `2026-04-14T10:00:00Z`, `…00.12Z`,
  * `…00.123456Z`; a real date of the years 1 to 9999.
@@ -21,23 +24,36 @@ let lastCanonical = '1970-01-01T00:00:00Z';
 
 function hasCanonicalForm(text: string): boolean {
   const length = text.length;
-  if (length < 20 || length > 27 || text.charCodeAt(length - 1) !== 0x5a) return false;
-  if (text.charCodeAt(4) !== 0x2d || text.charCodeAt(7) !== 0x2d) return false;
-  if (text.charCodeAt(10) !== 0x54) return false;
-  if (text.charCodeAt(13) !== 0x3a || text.charCodeAt(16) !== 0x3a) return false;
-  if (length > 20 && !isTrimmedFraction(text, length - 1)) return false;
-  const year = digitsAt(text, 0) * 100 + digitsAt(text, 2);
-  const month = digitsAt(text, 5);
+  if (length > scratch.length) return false;
+  for (let index = 0; index < length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit > 0x7f) return false;
+    scratch[index] = unit;
+  }
+  return isCanonicalTimestampAt(scratch, 0, length);
+}
+
+/** As {@link isCanonicalTimestamp}, of the bytes from `start` to `end`. */
+export function isCanonicalTimestampAt(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start;
+  if (length < 20 || length > 27 || bytes[end - 1] !== 0x5a) return false;
+  if (bytes[start + 4] !== 0x2d || bytes[start + 7] !== 0x2d) return false;
+  if (bytes[start + 10] !== 0x54) return false;
+  if (bytes[start + 13] !== 0x3a || bytes[start + 16] !== 0x3a) return false;
+  if (length > 20 && !isTrimmedFraction(bytes, start + 19, end - 1)) return false;
+  const year = pairAt(bytes, start) * 100 + pairAt(bytes, start + 2);
+  const month = pairAt(bytes, start + 5);
+  const day = pairAt(bytes, start + 8);
   // A pair that is no number is NaN, and every comparison with NaN is false.
   return (
     year >= 1 &&
     month >= 1 &&
     month <= 12 &&
-    digitsAt(text, 8) >= 1 &&
-    digitsAt(text, 8) <= daysInMonth(year, month) &&
-    digitsAt(text, 11) <= 23 &&
-    digitsAt(text, 14) <= 59 &&
-    digitsAt(text, 17) <= 59
+    day >= 1 &&
+    day <= daysInMonth(year, month) &&
+    pairAt(bytes, start + 11) <= 23 &&
+    pairAt(bytes, start + 14) <= 59 &&
+    pairAt(bytes, start + 17) <= 59
   );
 }
 
@@ -79,18 +95,19 @@ function shiftToUtc(wholeSecond: string, parts: RegExpExecArray): string | undef
   return shifted.length === 24 ? `${shifted.slice(0, 19)}Z` : undefined;
 }
 
-function isTrimmedFraction(text: string, end: number): boolean {
-  if (text.charCodeAt(19) !== 0x2e || end < 21 || text.charCodeAt(end - 1) === 0x30) return false;
-  for (let index = 20; index < end; index += 1) {
-    const digit = text.charCodeAt(index) - 0x30;
-    if (digit < 0 || digit > 9) return false;
+function isTrimmedFraction(bytes: Uint8Array, start: number, end: number): boolean {
+  if (bytes[start] !== 0x2e || end < start + 2 || bytes[end - 1] === 0x30) return false;
+  for (let at = start + 1; at < end; at += 1) {
+    const byte = bytes[at] as number;
+    if (byte < 0x30 || byte > 0x39) return false;
   }
   return true;
 }
 
-function digitsAt(text: string, index: number): number {
-  const tens = text.charCodeAt(index) - 0x30;
-  const ones = text.charCodeAt(index + 1) - 0x30;
+/** Two digits as a number; NaN for what is none. */
+export function pairAt(bytes: Uint8Array, at: number): number {
+  const tens = (bytes[at] as number) - 0x30;
+  const ones = (bytes[at + 1] as number) - 0x30;
   return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : NaN;
 }
 

@@ -2,7 +2,7 @@
 
 import type { ExportRequest } from './export-options.js';
 import { quotedRelation, quoteIdentifier } from './log-table.js';
-import type { LogMember } from './log-table.js';
+import type { LogMember, LogTable } from './log-table.js';
 
 // Cast, so that both lanes read what they expect whatever the host's columns are: binary COPY would
 // misread another type without a word. A cast to the type that a column has costs nothing.
@@ -28,6 +28,14 @@ export const fieldOf = Object.fromEntries(
   selected.map(([member], index) => [member, index]),
 ) as Readonly<Record<LogMember, number>>;
 
+/** What an export selects of the log, which is called `c`, in order: the members, then extra columns. */
+export function selectedFields(log: LogTable): readonly string[] {
+  return [
+    ...selected.map(([member, type]) => `c.${quoteIdentifier(log.columns[member])}::${type}`),
+    ...log.extraColumns.map(([, name]) => `to_jsonb(c.${quoteIdentifier(name)})`),
+  ];
+}
+
 /**
  * The SELECT of an export.
  *
@@ -37,8 +45,6 @@ export const fieldOf = Object.fromEntries(
 export function selectLog(request: ExportRequest, bind: (value: string) => string): string {
   const { log, after, until, apps, tables } = request;
   const column = (member: LogMember): string => `c.${quoteIdentifier(log.columns[member])}`;
-  const extra = log.extraColumns.map(([, name]) => `to_jsonb(c.${quoteIdentifier(name)})`);
-  const fields = [...selected.map(([member, type]) => `${column(member)}::${type}`), ...extra];
   // The table's columns, not the output's: ORDER BY a bare name would sort what was selected.
   const time = `${column('createdAt')}::timestamptz`;
   const id = `${column('id')}::uuid`;
@@ -55,7 +61,7 @@ export function selectLog(request: ExportRequest, bind: (value: string) => strin
     ...(tables === undefined ? [] : [anyOf('tableName', tables)]),
   ];
   return (
-    `SELECT ${fields.join(', ')} FROM ${quotedRelation(log)} AS c ` +
+    `SELECT ${selectedFields(log).join(', ')} FROM ${quotedRelation(log)} AS c ` +
     `WHERE ${conditions.join(' AND ')} ORDER BY ${time}, ${id}`
   );
 }

@@ -1,0 +1,153 @@
+// Bytes of lines to the stage: split, checked, upcast where they are old, and sent as COPY.
+
+import { isBackupError } from '../errors.js';
+import type { AnyBackupError } from '../errors.js';
+import { lineOf } from '../format/decode-line.js';
+import { lineIndex, LineScanner } from '../format/line-scan.js';
+import { hasRepeatedNames } from '../format/repeated-names.js';
+import { encodeUpcast } from '../format/upcast.js';
+import { LineSplitter, longestLineBytes } from '../stream/line-splitter.js';
+import type { CopyIn } from './copy-in.js';
+import type { RestoreRequest } from './restore-options.js';
+import { listedCount } from './restore-report.js';
+import type { RestoreRefusal, StagedFacts } from './restore-report.js';
+import { StagedLines } from './staged-line.js';
+
+/** About how many bytes go to the socket at once. */
+const messageBytes = 128 * 1024;
+const listedMembers = 20;
+
+/** Stages the lines of one restore. */
+export class LineStager {
+  readonly #request: RestoreRequest;
+  readonly #copy: CopyIn;
+  readonly #splitter: LineSplitter;
+  readonly #scan: LineScanner;
+  readonly #upcastScan: LineScanner;
+  readonly #staged: StagedLines;
+  readonly #columns: ReadonlySet<string>;
+  readonly #upcastFrom = new Map<number, number>();
+  readonly #refused: RestoreRefusal[] = [];
+  readonly #ignoredMembers = new Set<string>();
+  #refusedCount = 0;
+  #repeatedNameCount = 0;
+
+  constructor(request: RestoreRequest, copy: CopyIn, maxLineBytes = longestLineBytes) {
+    const { scope, maxDepth, remapUser } = request;
+    const extraMembers = scope.log.extraColumns.map(([member]) => member);
+    this.#request = request;
+    this.#copy = copy;
+    this.#splitter = new LineSplitter(maxLineBytes);
+    this.#scan = new LineScanner({ maxDepth });
+    this.#upcastScan = new LineScanner({ maxDepth });
+    this.#columns = new Set(extraMembers);
+    this.#staged = new StagedLines({
+      extraMembers,
+      remapTo: remapUser ? scope.userId : undefined,
+    });
+  }
+
+  /** Lines read so far. */
+  get lineCount(): number {
+    return this.#splitter.lineNumber;
+  }
+
+  /**
+   * Takes a chunk of JSONL.
+   *
+   * @returns what is to be waited for before the next one
+   */
+  async feed(chunk: Uint8Array): Promise<void> {
+    const splitter = this.#splitter;
+    splitter.feed(chunk);
+    while (splitter.next()) {
+      this.#stage(splitter);
+      if (this.#staged.length < messageBytes) continue;
+      const drained = this.#copy.write(this.#staged.take());
+      if (drained !== undefined) await drained;
+    }
+  }
+
+  /**
+   * After the last chunk: sends what is left and ends the COPY.
+   *
+   * @throws Error when the server has not taken every line
+   */
+  async finish(): Promise<void> {
+    this.#splitter.finish();
+    const drained = this.#copy.write(this.#staged.takeLast());
+    if (drained !== undefined) await drained;
+    const rowCount = await this.#copy.finish();
+    if (rowCount !== this.#staged.lineCount)
+      throw new Error('the COPY took another number of rows');
+  }
+
+  /** What was found out. */
+  facts(): StagedFacts {
+    return {
+      lineCount: this.lineCount,
+      stagedCount: this.#staged.lineCount,
+      upcasts: this.#upcasts(),
+      refusedCount: this.#refusedCount,
+      refused: this.#refused,
+      repeatedNameCount: this.#repeatedNameCount,
+      ignoredMembers: [...this.#ignoredMembers],
+    };
+  }
+
+  #stage({ bytes, start, end, lineNumber }: LineSplitter): void {
+    try {
+      this.#scan.scan(bytes, start, end, lineNumber);
+      const scan = this.#upcast(lineNumber);
+      this.#staged.add(scan, lineNumber);
+      this.#look(scan);
+    } catch (error) {
+      if (!this.#request.dryRun || !isBackupError(error)) throw error;
+      this.#refuse(error, lineNumber);
+    }
+  }
+
+  #upcast(lineNumber: number): LineScanner {
+    const { upcaster } = this.#request;
+    const { schemaVersion } = this.#scan;
+    if (upcaster === undefined || schemaVersion === upcaster.current) return this.#scan;
+    const line = lineOf(this.#scan);
+    const text = encodeUpcast(upcaster.upcast(line, lineNumber), line, lineNumber);
+    const bytes = Buffer.from(text);
+    this.#upcastScan.scan(bytes, 0, bytes.length, lineNumber);
+    this.#upcastFrom.set(schemaVersion, (this.#upcastFrom.get(schemaVersion) ?? 0) + 1);
+    return this.#upcastScan;
+  }
+
+  #look(scan: LineScanner): void {
+    const { bytes, starts, ends, extra } = scan;
+    for (const index of [lineIndex.data, lineIndex.fieldTimestamps]) {
+      const start = starts[index] as number;
+      if (start < 0 || !hasRepeatedNames(bytes, start, ends[index] as number)) continue;
+      this.#repeatedNameCount += 1;
+      break;
+    }
+    for (const { name } of extra) {
+      if (this.#columns.has(name) || this.#ignoredMembers.size >= listedMembers) continue;
+      this.#ignoredMembers.add(name);
+    }
+  }
+
+  #refuse({ code, message }: AnyBackupError, lineNumber: number): void {
+    this.#refusedCount += 1;
+    if (this.#refused.length < listedCount) this.#refused.push({ code, message, lineNumber });
+  }
+
+  #upcasts(): StagedFacts['upcasts'] {
+    const { upcaster } = this.#request;
+    if (upcaster === undefined || this.#upcastFrom.size === 0) return [];
+    const lowest = Math.min(...this.#upcastFrom.keys());
+    return upcaster.explain(lowest).map((stage) => {
+      let lineCount = 0;
+      for (const [fromVersion, count] of this.#upcastFrom) {
+        if (fromVersion <= stage.fromVersion) lineCount += count;
+      }
+      return { ...stage, lineCount };
+    });
+  }
+}

@@ -1,0 +1,31 @@
+// Events whose id is taken, as errors.
+
+import { BackupError } from '../errors.js';
+import type { ConflictReason } from '../errors.js';
+import type { RestoreConflict } from './restore-report.js';
+
+const reasonTexts: Readonly<Record<ConflictReason, string>> = {
+  'other-content': 'is in the change log with other content',
+  repeated: 'comes twice with different content',
+  unavailable: 'cannot be written: the database does not give its id to this user',
+};
+
+const advice: Readonly<Record<ConflictReason, string>> = {
+  'other-content': "onConflict: 'keep-existing' keeps what the log says",
+  repeated: "onConflict: 'keep-existing' keeps the first of them",
+  unavailable: 'restore with remapUser, which gives new ids, if these are copies of events',
+};
+
+/** The error of the first of `conflictCount` conflicts. */
+export function conflictError(
+  { reason, lineNumber, eventId }: RestoreConflict,
+  conflictCount: number,
+): BackupError<'BACKUP_RESTORE_CONFLICT'> {
+  const more = conflictCount > 1 ? `; ${conflictCount - 1} more like it` : '';
+  return new BackupError(
+    'BACKUP_RESTORE_CONFLICT',
+    `event ${eventId} (line ${lineNumber}) ${reasonTexts[reason]}${more}. Nothing of this ` +
+      `transaction stays; ${advice[reason]}`,
+    { reason, lineNumber, eventId, conflictCount },
+  );
+}

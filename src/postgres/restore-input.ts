@@ -1,0 +1,76 @@
+// What a restore reads from: an archive, bytes, or lines, all as JSONL bytes.
+
+import { BackupError } from '../errors.js';
+import { encodeExportLine } from '../format/export-line.js';
+import type { ExportLine } from '../format/export-line.js';
+import type { Archive, ArchiveProblem } from '../stream/archive-port.js';
+
+/** What can be restored: an archive, or lines or JSONL bytes of any origin. */
+export type RestoreInput =
+  | Archive
+  | AsyncIterable<Uint8Array>
+  | Iterable<Uint8Array>
+  | AsyncIterable<ExportLine>
+  | Iterable<ExportLine>;
+
+/** Whether something can be read at all. */
+export function isRestoreInput(input: unknown): input is RestoreInput {
+  return (
+    typeof input === 'object' &&
+    input !== null &&
+    !(input instanceof Uint8Array) &&
+    (isArchive(input) || Symbol.asyncIterator in input || Symbol.iterator in input)
+  );
+}
+
+/** Whether it is an archive, which says of itself what it must be. */
+export function isArchive(input: object): input is Archive {
+  return 'manifest' in input && 'verify' in input && 'bytes' in input;
+}
+
+/** The bytes of an input. Lines are encoded in small groups, with the checks of encoding. */
+export function bytesOf(input: RestoreInput): AsyncIterator<Uint8Array> {
+  return isArchive(input)
+    ? input.bytes()[Symbol.asyncIterator]()
+    : encoded(input)[Symbol.asyncIterator]();
+}
+
+const groupLength = 64 * 1024;
+
+async function* encoded(
+  items: Exclude<RestoreInput, Archive>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let text = '';
+  for await (const item of items) {
+    if (item instanceof Uint8Array) {
+      yield item;
+      continue;
+    }
+    if (typeof item !== 'object' || (item as unknown) === null) {
+      throw new TypeError('a restore reads lines or bytes');
+    }
+    text += encodeExportLine(item) + '\n';
+    if (text.length < groupLength) continue;
+    yield Buffer.from(text);
+    text = '';
+  }
+  if (text !== '') yield Buffer.from(text);
+}
+
+/** The error of an archive that is not what it should be: the first problem of it. */
+export function problemError(
+  problem: ArchiveProblem | undefined,
+  problemCount: number,
+): BackupError {
+  const { code, message, ...where } = problem ?? {
+    code: 'BACKUP_ARCHIVE_INVALID' as const,
+    message: 'the archive did not verify',
+  };
+  const more =
+    problemCount > 1 ? `; ${problemCount - 1} more, which verify() or a dry run lists` : '';
+  // A problem carries what the details of its code have in common: where it is.
+  return new BackupError(code, `nothing is restored: ${message}${more}`, {
+    reason: message,
+    ...where,
+  });
+}

@@ -1,0 +1,286 @@
+// One restore's hold on the database: a leased client, its transactions, limits and end. Whatever
+// goes wrong goes through fail(), once: the client is destroyed, and with it what was not committed.
+
+import { BackupError } from '../errors.js';
+import type { SinkStage } from '../errors.js';
+import type { PgClient, PgPool, PgResult } from './client.js';
+import { CopyIn } from './copy-in.js';
+import type { ExportRequest } from './export-options.js';
+import { relationOf } from './log-table.js';
+import { applySettings, checkLog, checkSettings } from './scope.js';
+import { asSinkFailure, commitFailed, commitUnknown, sinkFailed } from './sink-error.js';
+import type { SinkPlace } from './sink-error.js';
+import { StallWatch } from './stall-watch.js';
+
+/** A leased client between BEGIN and COMMIT, or destruction. */
+export class RestoreSession {
+  readonly #pool: PgPool;
+  readonly #scope: ExportRequest;
+  readonly #watch: StallWatch;
+  readonly #failed: Promise<never>;
+  #rejectFailed: (error: unknown) => void = () => undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #client: PgClient | undefined;
+  #stage: SinkStage = 'connect';
+  #lineCount = 0;
+  #awaits: 'database' | 'source' = 'database';
+  #isCommitting = false;
+  #isOver = false;
+  readonly #durationTimer: NodeJS.Timeout;
+
+  constructor(pool: PgPool, scope: ExportRequest) {
+    this.#pool = pool;
+    this.#scope = scope;
+    this.#watch = new StallWatch(({ limit, limitMs }) => {
+      this.#stall(limit === 'connectTimeoutMs' ? limit : 'stallTimeoutMs', limitMs);
+    });
+    this.#failed = new Promise((_, reject) => {
+      this.#rejectFailed = reject;
+    });
+    this.#failed.catch(() => undefined);
+    const { signal, maxDurationMs } = scope;
+    this.#durationTimer = setTimeout(() => {
+      this.#stall('maxDurationMs', maxDurationMs);
+    }, maxDurationMs);
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal?.aborted === true) this.fail(signal.reason);
+  }
+
+  /** Where the restore is. */
+  get place(): SinkPlace {
+    const relation = relationOf(this.#scope.log);
+    return { stage: this.#stage, lineCount: this.#lineCount, relation };
+  }
+
+  /** Says what is done next, and how many lines were done so far. */
+  enter(stage: SinkStage, lineCount: number): void {
+    this.#stage = stage;
+    this.#lineCount = lineCount;
+  }
+
+  /** Leases a client, begins the first transaction and checks the log and its tenancy. */
+  async open(): Promise<void> {
+    await this.race(this.#lease());
+    await this.begin();
+    this.#stage = 'check';
+    const { lineCount, relation } = this.place;
+    const place = { stage: 'check' as const, rowCount: lineCount, relation };
+    await this.#answered(checkLog(this.#leased, this.#scope, place));
+  }
+
+  /** Begins a transaction and gives it its settings. */
+  async begin(): Promise<void> {
+    this.#stage = 'begin';
+    const { signal } = this.#scope;
+    if (signal?.aborted === true) throw this.fail(signal.reason);
+    await this.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
+    await this.#answered(applySettings(this.#leased, this.#scope));
+    // What exports need for reading in order would only be in the way. Row locks and the restore's
+    // own lock may be waited for as long as the restore may last.
+    await this.query(
+      `SELECT set_config('enable_sort', 'on', true), set_config('lock_timeout', '0', true),
+              set_config('client_min_messages', 'warning', true)`,
+    );
+  }
+
+  /** One statement; the database may be silent over it for `stallTimeoutMs`, or for ever. */
+  query(text: string, values?: unknown[], isPatient = false): Promise<PgResult> {
+    return this.#answered(
+      values === undefined ? this.#leased.query(text) : this.#leased.query(text, values),
+      isPatient,
+    );
+  }
+
+  /** As {@link query}, but a rejection is the driver's own and the transaction is not over. */
+  async attempt(text: string, values: unknown[]): Promise<PgResult> {
+    this.expectDatabase();
+    return this.race(this.#leased.query(text, values));
+  }
+
+  /** Begins a COPY into the database. */
+  async copyIn(text: string): Promise<CopyIn> {
+    const copy = new CopyIn(text, this.#scope.maxDurationMs);
+    this.#leased.query(copy);
+    await this.#answered(copy.ready);
+    return copy;
+  }
+
+  /** Waits for the database's side of something, and types what it throws. */
+  async answer<T>(work: Promise<T>): Promise<T> {
+    return this.#answered(work);
+  }
+
+  /** Waits for what the lines come from. */
+  async read<T>(work: Promise<T>): Promise<T> {
+    this.#awaits = 'source';
+    this.#expect('stallTimeoutMs');
+    try {
+      return await this.race(work);
+    } finally {
+      this.#watch.stop();
+    }
+  }
+
+  /** Waits for the host's own hook, which has a limit of its own. */
+  async host<T>(work: Promise<T>): Promise<T> {
+    this.#watch.stop();
+    return this.race(work);
+  }
+
+  /** Settles with `work`, or as soon as the session has failed. */
+  race<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => undefined);
+    return Promise.race([work, this.#failed]);
+  }
+
+  /** The database is waited for from now on. */
+  expectDatabase(): void {
+    this.#awaits = 'database';
+    this.#expect('stallTimeoutMs');
+  }
+
+  /** Checks that the settings still hold, and commits. */
+  async commit(lineCount: number): Promise<void> {
+    this.enter('commit', lineCount);
+    await this.#answered(checkSettings(this.#leased, this.#scope, lineCount));
+    this.#isCommitting = true;
+    this.expectDatabase();
+    let result: PgResult & { readonly command?: string };
+    try {
+      result = await this.race(this.#leased.query('COMMIT'));
+    } catch (cause) {
+      throw this.fail(cause instanceof BackupError ? cause : commitFailed(cause, this.place));
+    }
+    // An aborted transaction answers COMMIT with ROLLBACK, and that is no error to the driver.
+    if (result.command !== 'COMMIT') throw this.fail(sinkFailed(undefined, this.place));
+    this.#isCommitting = false;
+    this.#watch.stop();
+  }
+
+  /** Rolls back what was only looked at, and gives the client back clean. */
+  async rollBack(): Promise<void> {
+    await this.query('ROLLBACK');
+    this.release();
+  }
+
+  /** Gives the client back clean: there is no transaction any more. */
+  release(): void {
+    if (this.#isOver) return;
+    this.#letGo();
+    this.#client?.removeListener('error', this.#onClientError);
+    this.#client?.release();
+  }
+
+  /**
+   * Ends the restore as failed; the first call wins. An error of the driver becomes this library's.
+   *
+   * @returns the error that the restore fails with
+   */
+  fail(cause: unknown): unknown {
+    if (this.#failure !== undefined) return this.#failure.error;
+    this.#failure = { error: cause };
+    if (!this.#isOver) {
+      this.#letGo();
+      // Destroyed: its socket closes whatever it was doing, and the server rolls back.
+      this.#client?.release(true);
+    }
+    this.#rejectFailed(cause);
+    return cause;
+  }
+
+  /** As {@link fail}, for whatever the driver threw. */
+  failFrom(cause: unknown): unknown {
+    if (cause instanceof BackupError) {
+      const isShared = cause.code === 'BACKUP_SOURCE_FAILED';
+      return this.fail(
+        isShared ? asSinkFailure(cause as BackupError<'BACKUP_SOURCE_FAILED'>, this.place) : cause,
+      );
+    }
+    return this.fail(
+      this.#isCommitting ? commitFailed(cause, this.place) : sinkFailed(cause, this.place),
+    );
+  }
+
+  get #leased(): PgClient {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    return this.#client as PgClient;
+  }
+
+  #letGo(): void {
+    this.#isOver = true;
+    this.#watch.stop();
+    clearTimeout(this.#durationTimer);
+    this.#scope.signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  async #lease(): Promise<void> {
+    this.#expect('connectTimeoutMs');
+    try {
+      for (;;) {
+        const client = await this.#pool.connect();
+        if (this.#isOver) {
+          client.release();
+          return;
+        }
+        const status = client.getTransactionStatus();
+        if (status === 'I' || status === null) {
+          this.#client = client;
+          client.on('error', this.#onClientError);
+          return;
+        }
+        // Somebody gave it back inside a transaction, with settings that are not ours.
+        client.release(true);
+      }
+    } catch (cause) {
+      throw this.failFrom(cause);
+    }
+  }
+
+  async #answered<T>(work: Promise<T>, isPatient = false): Promise<T> {
+    if (isPatient) this.#watch.stop();
+    else this.expectDatabase();
+    try {
+      return await this.race(work);
+    } catch (cause) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      throw this.failFrom(cause);
+    } finally {
+      this.#watch.stop();
+    }
+  }
+
+  #expect(limit: 'connectTimeoutMs' | 'stallTimeoutMs'): void {
+    if (!this.#isOver) this.#watch.expect({ limit, limitMs: this.#scope[limit] });
+  }
+
+  #stall(limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs', limitMs: number): void {
+    const rowCount = this.#lineCount;
+    if (this.#isCommitting) {
+      this.fail(commitUnknown(rowCount));
+      return;
+    }
+    const passed = `within ${limitMs} ms (${limit})`;
+    if (limit === 'stallTimeoutMs' && this.#awaits === 'source') {
+      const message = `what the lines are read from gave nothing ${passed}; nothing is restored`;
+      const details = { stage: 'read' as const, rowCount, limit, limitMs };
+      this.fail(new BackupError('BACKUP_SOURCE_STALLED', message, details));
+      return;
+    }
+    const what = {
+      connectTimeoutMs: 'the pool gave no client',
+      stallTimeoutMs: 'the database said nothing',
+      maxDurationMs: 'the restore did not end',
+    }[limit];
+    const details = { rowCount, limit, limitMs };
+    this.fail(new BackupError('BACKUP_SINK_STALLED', `${what} ${passed}`, details));
+  }
+
+  readonly #onAbort = (): void => {
+    // Once COMMIT is sent its answer is waited for: the host is to know which it was.
+    if (!this.#isCommitting) this.fail(this.#scope.signal?.reason);
+  };
+
+  readonly #onClientError = (error: unknown): void => {
+    this.failFrom(error);
+  };
+}

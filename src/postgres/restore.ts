@@ -1,0 +1,244 @@
+// Lines back into the change log: verified, staged, planned, and only then written.
+
+import { BackupError } from '../errors.js';
+import { callHook } from '../stream/host-hook.js';
+import { poolOption } from './client.js';
+import type { PgPool } from './client.js';
+import { LineStager } from './line-stager.js';
+import { decideOlder } from './older-rows.js';
+import { conflictError } from './restore-conflict.js';
+import { bytesOf, isArchive, isRestoreInput, problemError } from './restore-input.js';
+import type { RestoreInput } from './restore-input.js';
+import { lockLog } from './restore-lock.js';
+import { restoreRequestOf } from './restore-options.js';
+import type { RestoreOptions, RestoreProgress, RestoreRequest } from './restore-options.js';
+import { archiveRefused, listedCount, reportOf } from './restore-report.js';
+import type {
+  PlannedCounts,
+  RestoreConflict,
+  RestoreReport,
+  StagedFacts,
+} from './restore-report.js';
+import { RestoreSession } from './restore-session.js';
+import { SliceWriter } from './slice-writer.js';
+import { StageSql } from './stage-sql.js';
+
+/**
+ * Restores lines into a user's change log in Postgres. Doing it twice is the same as doing it once.
+ *
+ * Nothing is written before everything is checked: an archive is verified, every line is staged in a
+ * temporary table, and the stage is held against the log. Then all is written in one transaction, or
+ * in several that can be resumed (`batchSize`). Events that are there with the same content are
+ * skipped. Numbers, times and member order stay exactly as they are in the lines. Rows are always
+ * the given user's, and row-level security stays on.
+ *
+ * One client is leased. It comes back clean after COMMIT, and is destroyed after anything else. Two
+ * restores of one user wait for each other. The role needs the right to make temporary tables.
+ *
+ * @param pool - a `pg.Pool`
+ * @param input - an archive, which stays open; or lines, or JSONL bytes, which are read once and
+ * checked line by line
+ * @returns what was done; with `dryRun` what would be done. An id that another user's event has is
+ * only found by writing
+ * @throws TypeError or RangeError at the call for options that are none; BackupError: what verifying
+ * the archive finds; `BACKUP_LINE_INVALID`, `BACKUP_LIMIT_EXCEEDED`, `BACKUP_SCHEMA_UNSUPPORTED`,
+ * `BACKUP_UPCAST_FAILED`, `BACKUP_RESTORE_CONFLICT`, `BACKUP_TENANCY_UNSAFE`,
+ * `BACKUP_TENANCY_MISMATCH`, `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`, `BACKUP_SOURCE_STALLED`,
+ * `BACKUP_HOOK_FAILED`, `BACKUP_COMMIT_UNKNOWN`; `signal.reason` after an abort
+ *
+ * @example
+ * ```ts
+ * import pg from 'pg';
+ * import type { Archive } from 'backup-streams';
+ * import { restoreToPostgres } from 'backup-streams/postgres';
+ *
+ * async function restore(pool: pg.Pool, archive: Archive, userId: string): Promise<void> {
+ *   const plan = await restoreToPostgres(pool, archive, { userId, dryRun: true });
+ *   if (!plan.ok) throw new Error(plan.refused[0]?.message ?? `${plan.conflictCount} conflicts`);
+ *   const report = await restoreToPostgres(pool, archive, { userId });
+ *   console.log(`${report.newCount} restored, ${report.presentCount} were there`);
+ * }
+ * ```
+ */
+export async function restoreToPostgres(
+  pool: PgPool,
+  input: RestoreInput,
+  options: RestoreOptions,
+): Promise<RestoreReport> {
+  poolOption(pool);
+  const request = restoreRequestOf(options);
+  if (!isRestoreInput(input)) {
+    throw new TypeError('a restore takes an archive, or an iterable of lines or bytes');
+  }
+  return new Restore(pool, input, request).run();
+}
+
+/** How many lines lie between two calls of the progress hook at least. */
+const progressLines = 20_000;
+
+class Restore {
+  readonly #input: RestoreInput;
+  readonly #request: RestoreRequest;
+  readonly #session: RestoreSession;
+  readonly #sql: StageSql;
+  #totalCount: number | undefined;
+
+  constructor(pool: PgPool, input: RestoreInput, request: RestoreRequest) {
+    this.#input = input;
+    this.#request = request;
+    this.#session = new RestoreSession(pool, request.scope);
+    this.#sql = new StageSql(request.scope.log, request.batchSize === undefined || request.dryRun);
+  }
+
+  async run(): Promise<RestoreReport> {
+    try {
+      return await this.#run();
+    } catch (error) {
+      throw this.#session.fail(error);
+    }
+  }
+
+  async #run(): Promise<RestoreReport> {
+    const problems = await this.#verify();
+    if (problems !== undefined) {
+      this.#session.release();
+      return problems;
+    }
+    await this.#session.open();
+    const staged = await this.#stage();
+    const planned = await this.#plan();
+    const { dryRun, onConflict } = this.#request;
+    const stops = onConflict === 'stop' && planned.conflictCount > 0;
+    const skipped = planned.presentCount + planned.repeatedCount + planned.conflictCount;
+    if (dryRun) {
+      await this.#session.rollBack();
+      return reportOf(staged, planned, { dryRun, newCount: staged.stagedCount - skipped, stops });
+    }
+    const [first] = planned.conflicts;
+    if (stops && first !== undefined) throw conflictError(first, planned.conflictCount);
+    const writer = new SliceWriter(this.#session, this.#request, this.#sql);
+    const written = await writer.write(
+      { lineCount: staged.lineCount, newCount: staged.stagedCount - skipped, skips: skipped > 0 },
+      (lineCount) => this.#progress({ phase: 'write', lineCount }),
+    );
+    this.#session.release();
+    const { newCount, lateCount, lateConflicts } = written;
+    const final = {
+      ...planned,
+      presentCount: planned.presentCount + lateCount,
+      conflictCount: planned.conflictCount + lateConflicts.length,
+      conflicts: [...planned.conflicts, ...lateConflicts],
+    };
+    return reportOf(staged, final, { dryRun, newCount, stops: false });
+  }
+
+  /** @returns a dry run's report when the archive is not what it should be */
+  async #verify(): Promise<RestoreReport | undefined> {
+    const input = this.#input;
+    if (!isArchive(input)) return undefined;
+    await this.#progress({ phase: 'verify', lineCount: 0 });
+    const { ok, problems, problemCount } = await this.#session.host(
+      input.verify(this.#request.verify),
+    );
+    this.#totalCount = input.manifest.eventCount;
+    if (ok) return undefined;
+    const [first] = problems;
+    if (first === undefined || !this.#request.dryRun) throw problemError(first, problemCount);
+    return archiveRefused(problems, problemCount);
+  }
+
+  async #stage(): Promise<StagedFacts> {
+    const session = this.#session;
+    session.enter('stage', 0);
+    await session.query(this.#sql.create('stage'));
+    const copy = await session.copyIn(this.#sql.copy('stage'));
+    const input = this.#input;
+    const longest = isArchive(input) ? input.manifest.maxLineBytes : undefined;
+    const stager = new LineStager(this.#request, copy, this.#request.maxLineBytes ?? longest);
+    const chunks = bytesOf(input);
+    let told = 0;
+    try {
+      for (;;) {
+        const next = await session.read(chunks.next());
+        if (next.done === true) break;
+        await this.#fed(stager.feed(next.value));
+        session.enter('stage', stager.lineCount);
+        if (stager.lineCount - told < progressLines) continue;
+        told = stager.lineCount;
+        await this.#progress({ phase: 'stage', lineCount: told });
+      }
+    } catch (error) {
+      // Not waited for: a generator returns only after its pending next(), which may never come.
+      void Promise.resolve(chunks.return?.()).catch(() => undefined);
+      throw error;
+    }
+    await session.answer(stager.finish());
+    return stager.facts();
+  }
+
+  // What is wrong with a line is thrown as it is; what the driver throws is typed.
+  async #fed(feeding: Promise<void>): Promise<void> {
+    this.#session.expectDatabase();
+    try {
+      await this.#session.race(feeding);
+    } catch (error) {
+      throw error instanceof BackupError ? error : this.#session.failFrom(error);
+    }
+  }
+
+  async #plan(): Promise<PlannedCounts> {
+    const session = this.#session;
+    const { scope, upcaster, onConflict } = this.#request;
+    const sql = this.#sql;
+    session.enter('plan', session.place.lineCount);
+    await this.#progress({ phase: 'plan', lineCount: session.place.lineCount });
+    await lockLog(session, this.#request);
+    await session.query(sql.index, undefined, true);
+    await session.query(sql.analyze, undefined, true);
+    await session.query(sql.findRepeated, undefined, true);
+    await session.query(sql.findPresent, [scope.userId, upcaster?.current ?? null], true);
+    let kinds = await this.#countKinds();
+    if (upcaster !== undefined && (kinds.get('u') ?? 0) > 0) {
+      await decideOlder(session, { scope, upcaster, sql });
+      kinds = await this.#countKinds();
+    }
+    const most = onConflict === 'report' ? null : listedCount;
+    const { rows } = await session.query(sql.listConflicts, [most]);
+    const count = (kind: string): number => kinds.get(kind) ?? 0;
+    return {
+      presentCount: count('p'),
+      repeatedCount: count('r'),
+      conflictCount: count('c') + count('x'),
+      conflicts: (rows as ConflictRow[]).map(conflictOf),
+    };
+  }
+
+  async #countKinds(): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await this.#session.query(this.#sql.countKinds);
+    const counts = rows as { readonly kind: string; readonly count: string }[];
+    return new Map(counts.map(({ kind, count }) => [kind, Number(count)]));
+  }
+
+  async #progress(progress: RestoreProgress): Promise<void> {
+    const { onProgress, hookTimeoutMs } = this.#request;
+    if (onProgress === undefined) return;
+    const total = this.#totalCount === undefined ? {} : { totalCount: this.#totalCount };
+    const { lineCount: lineNumber } = progress;
+    const call = { hook: 'onProgress', lineNumber, limitMs: hookTimeoutMs } as const;
+    await this.#session.host(callHook(() => onProgress({ ...progress, ...total }), call));
+  }
+}
+
+interface ConflictRow {
+  readonly line: string;
+  readonly id: string;
+  readonly kind: string;
+}
+
+function conflictOf({ line, id, kind }: ConflictRow): RestoreConflict {
+  return {
+    lineNumber: Number(line),
+    eventId: id,
+    reason: kind === 'x' ? 'repeated' : 'other-content',
+  };
+}

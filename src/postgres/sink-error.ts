@@ -1,0 +1,103 @@
+// Errors of the driver and of the server while a log is restored, as this library's own.
+
+import { BackupError } from '../errors.js';
+import type { SinkStage } from '../errors.js';
+
+/** Where a restore is when something happens to it. */
+export interface SinkPlace {
+  readonly stage: SinkStage;
+  readonly lineCount: number;
+  readonly relation: string;
+}
+
+const sqlStatePattern = /^[0-9A-Z]{5}$/;
+
+const stageTexts: Readonly<Record<SinkStage, string>> = {
+  connect: 'no connection to the database',
+  begin: 'the restore could not begin its transaction',
+  check: 'the change log could not be checked',
+  stage: 'the lines could not be staged',
+  plan: 'the lines could not be compared with the change log',
+  write: 'the lines could not be written',
+  commit: 'the restore could not be committed',
+};
+
+interface DriverError {
+  readonly code?: unknown;
+  readonly severity?: unknown;
+  readonly where?: unknown;
+  readonly column?: unknown;
+}
+
+/** Wraps what `pg` threw. Neither its message nor its detail is kept: they may quote rows. */
+export function sinkFailed(cause: unknown, place: SinkPlace): BackupError<'BACKUP_SINK_FAILED'> {
+  const { code, where, column } = (cause ?? {}) as DriverError;
+  const sqlState = typeof code === 'string' && sqlStatePattern.test(code) ? code : undefined;
+  // Of what the server says about a COPY only the number of the row is taken, which is the line's.
+  const copyLine = typeof where === 'string' ? /^COPY [^,]*, line (\d+)/.exec(where) : null;
+  const lineNumber = place.stage === 'stage' && copyLine !== null ? Number(copyLine[1]) : undefined;
+  const what = [
+    ...(place.stage === 'connect' ? [] : [`${place.relation}, ${place.lineCount} lines`]),
+    ...(lineNumber === undefined ? [] : [`line ${lineNumber}`]),
+    ...(sqlState === undefined ? [] : [`SQLSTATE ${sqlState}`]),
+  ].join(', ');
+  return new BackupError(
+    'BACKUP_SINK_FAILED',
+    `${stageTexts[place.stage]}${what === '' ? '' : ` (${what})`}; nothing of it stays`,
+    {
+      ...place,
+      ...(sqlState !== undefined && { sqlState }),
+      ...(lineNumber !== undefined && { lineNumber }),
+      ...(typeof column === 'string' && sqlState?.startsWith('23') === true && { column }),
+    },
+    cause,
+  );
+}
+
+/** What the checks that exports share have found, told of a restore. */
+export function asSinkFailure(
+  { message, details, cause }: BackupError<'BACKUP_SOURCE_FAILED'>,
+  { stage, lineCount }: SinkPlace,
+): BackupError<'BACKUP_SINK_FAILED'> {
+  const { relation, column, sqlState } = details;
+  return new BackupError(
+    'BACKUP_SINK_FAILED',
+    message,
+    {
+      stage,
+      lineCount,
+      ...(relation !== undefined && { relation }),
+      ...(column !== undefined && { column }),
+      ...(sqlState !== undefined && { sqlState }),
+    },
+    cause,
+  );
+}
+
+/** The server broke its own protocol. */
+export function outOfCopy(): Error {
+  return new Error('the server did not complete the COPY');
+}
+
+/**
+ * The answer to COMMIT did not come. An answer of severity ERROR is one: the transaction was rolled
+ * back. A connection that ends, and a FATAL, may come before the commit or after it.
+ */
+export function commitFailed(cause: unknown, place: SinkPlace): BackupError {
+  const { severity } = (cause ?? {}) as DriverError;
+  return severity === 'ERROR' ? sinkFailed(cause, place) : commitUnknown(place.lineCount, cause);
+}
+
+/** Nobody knows whether the transaction was committed. */
+export function commitUnknown(
+  lineCount: number,
+  cause?: unknown,
+): BackupError<'BACKUP_COMMIT_UNKNOWN'> {
+  return new BackupError(
+    'BACKUP_COMMIT_UNKNOWN',
+    'the connection was lost while the restore was being committed: it is not known whether its ' +
+      'lines are in the change log. Restore again: what is there is skipped',
+    { lineCount },
+    cause,
+  );
+}

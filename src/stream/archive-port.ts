@@ -1,0 +1,96 @@
+// The port that archives come through: the zip reader is one, and a restore knows no other.
+
+import type { KeyObject } from 'node:crypto';
+import type { BackupErrorCode } from '../errors.js';
+import type { ExportLine } from '../format/export-line.js';
+import type { Manifest } from '../format/manifest.js';
+
+/** An Ed25519 public key: a `KeyObject`, or its PEM text (SPKI). */
+export type PublicKey = KeyObject | string;
+
+/** Options of {@link Archive.lines}. */
+export interface ArchiveLinesOptions {
+  /**
+   * Longest line in bytes, its line feed not counted. Default: what the manifest says is its longest
+   * line, or 536,870,912 (512 MiB) where it does not say.
+   */
+  readonly maxLineBytes?: number | undefined;
+  /** Stops the reading, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@link Archive.verify}: what the caller expects besides. */
+export interface ArchiveVerifyOptions extends ArchiveLinesOptions {
+  /** Whose archive it must be; anybody's when left out. */
+  readonly userId?: string | undefined;
+  /** The id that the manifest must have, so that an older archive is not taken for this one. */
+  readonly expectArchiveId?: string | undefined;
+  /** Keys whose signature counts. Without any the archive is never `authentic`. */
+  readonly trustedKeys?: readonly PublicKey[] | undefined;
+  /** Whether an archive without a signature is a problem. Default: yes when there are trusted keys. */
+  readonly requireSignature?: boolean | undefined;
+  /** How many problems are listed at most; the rest is only counted. Default 100. */
+  readonly maxProblems?: number | undefined;
+}
+
+/** One thing that is wrong with an archive. Never holds content of it. */
+export interface ArchiveProblem {
+  /** The code of the `BackupError` that reading the archive would give. */
+  readonly code: BackupErrorCode;
+  /** What is wrong, in a sentence. */
+  readonly message: string;
+  /** The entry that has it: `events.jsonl`, `manifest.json` or `manifest.sig`. */
+  readonly entry?: string;
+  /** The segment of the events, from 0. */
+  readonly segment?: number;
+  /** The line of the events, from 1. */
+  readonly lineNumber?: number;
+  /** Where it begins, from 0: in the entry's content, or in the file for `BACKUP_ARCHIVE_INVALID`. */
+  readonly byteOffset?: number;
+  /** The member of the manifest or of the line. */
+  readonly member?: string;
+}
+
+/** What a verification found. */
+export interface VerifyReport {
+  /** Nothing was found: the archive is intact and answers the caller's expectations. */
+  readonly ok: boolean;
+  /** Container, manifest and events are whole and agree with each other. Holds against accidents. */
+  readonly intact: boolean;
+  /** A trusted key signed this manifest. Says nothing of the events unless `intact` too. */
+  readonly authentic: boolean;
+  /** What is wrong, in the order in which it was found; at most `maxProblems`. */
+  readonly problems: readonly ArchiveProblem[];
+  /** How many problems there were, those not listed included. */
+  readonly problemCount: number;
+  /** What the archive says of itself, where that could be read. */
+  readonly manifest?: Manifest;
+}
+
+/**
+ * An archive that is open for reading: its container, its manifest and, where asked for, its
+ * signature have been checked. Each of the methods reads the same file again from its start, also
+ * when it was replaced on disk since.
+ */
+export interface Archive extends AsyncDisposable {
+  /** What the archive says of itself. */
+  readonly manifest: Manifest;
+  /**
+   * The exact bytes of `events.jsonl`, cut anywhere. Ends only when they were all that the manifest
+   * tells: until then nothing is proven, so commit nothing before.
+   *
+   * @throws BackupError `BACKUP_DIGEST_MISMATCH`, `BACKUP_COUNT_MISMATCH`, `BACKUP_ARCHIVE_INVALID`,
+   * `BACKUP_LIMIT_EXCEEDED`, `BACKUP_SOURCE_FAILED`
+   */
+  bytes(): AsyncIterable<Uint8Array>;
+  /**
+   * The events line by line. Ends as `bytes()` does.
+   *
+   * @throws BackupError as `bytes()`, and `BACKUP_LINE_INVALID`
+   */
+  lines(options?: ArchiveLinesOptions): AsyncIterable<ExportLine>;
+  /** Reads everything and tells what is wrong; rejects only when it could not look. */
+  verify(options?: ArchiveVerifyOptions): Promise<VerifyReport>;
+  /** Closes the file. Harmless when called again. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

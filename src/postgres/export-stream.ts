@@ -18,7 +18,7 @@ import { exportRequestOf } from './export-options.js';
 import type { ExportRequest, PgExportOptions } from './export-options.js';
 import { ExportSession } from './export-session.js';
 import type { SessionListener } from './export-session.js';
-import { LineBytes } from './line-bytes.js';
+import { LineBytes } from '../stream/line-bytes.js';
 import { selectLog, selectedCount } from './select-log.js';
 import { outOfProtocol } from './source-error.js';
 import { TupleLine } from './tuple-line.js';

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { lineIndex, lineInvalid } from '../format/line-scan.js';
 import type { LineScanner } from '../format/line-scan.js';
 import { copyBytes } from './json-bytes.js';
-import { LineBytes } from './line-bytes.js';
+import { LineBytes } from '../stream/line-bytes.js';
 import { TimestampMicros, writeInt32 } from './timestamp-micros.js';
 
 /** Options of {@link StagedLines}. */

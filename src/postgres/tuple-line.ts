@@ -15,7 +15,7 @@ import {
   writeInteger,
   writeUuid,
 } from './json-bytes.js';
-import type { LineBytes } from './line-bytes.js';
+import type { LineBytes } from '../stream/line-bytes.js';
 import { LineTally } from './line-tally.js';
 import type { LogMember } from './log-table.js';
 import { fieldOf, selectedCount } from './select-log.js';

@@ -13,7 +13,7 @@ import { ByteDigest } from './digest.js';
 import { FlushGate } from './flush-gate.js';
 import { flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
-import { TextSlab } from './text-slab.js';
+import { LineBytes } from './line-bytes.js';
 
 /** Options of a {@link JsonlSerializer}. */
 export interface JsonlSerializerOptions<T = ChangeRow> extends FlushOptions {
@@ -25,9 +25,9 @@ export interface JsonlSerializerOptions<T = ChangeRow> extends FlushOptions {
   readonly map?: ((item: T) => ExportLine) | undefined;
 }
 
-// Text is handed on in pieces of about this size, whatever flushEvery says, so that memory stays
+// Lines are handed on in pieces of about this size, whatever flushEvery says, so that memory stays
 // bounded for fat rows too.
-const chunkLength = 64 * 1024;
+const pieceBytes = 64 * 1024;
 
 /**
  * A Transform from rows to JSONL bytes.
@@ -53,10 +53,9 @@ const chunkLength = 64 * 1024;
 export class JsonlSerializer<T = ChangeRow> extends Transform {
   readonly #map: (item: T) => ExportLine;
   readonly #gate: FlushGate;
-  readonly #slab = new TextSlab();
+  readonly #output = new LineBytes();
   readonly #digest = new ByteDigest();
   readonly #builder = new SummaryBuilder();
-  #text = '';
   #lines = 0;
   #handedLines = 0;
   #flushing: Promise<void> | undefined;
@@ -159,11 +158,13 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   #append(item: T): void {
     const line = this.#mapped(item, this.#lines + 1);
-    this.#text += encodeExportLine(line) + '\n';
+    // Line by line: joined, one line beyond Latin-1 would make the whole piece a two-byte string,
+    // which costs twice as much to encode.
+    this.#output.append(encodeExportLine(line));
     this.#builder.add(line);
     this.#lines += 1;
     if (this.#gate.isDue(this.#lines)) this.#flush();
-    else if (this.#text.length >= chunkLength) this.#pushText();
+    else if (this.#output.length >= pieceBytes) this.#pushPiece();
   }
 
   #mapped(item: T, lineNumber: number): ExportLine {
@@ -178,10 +179,9 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     return line as ExportLine;
   }
 
-  #pushText(): void {
-    if (this.#text === '') return;
-    const bytes = this.#slab.encode(this.#text);
-    this.#text = '';
+  #pushPiece(): void {
+    if (this.#output.length === 0) return;
+    const bytes = this.#output.take();
     this.#digest.update(bytes);
     this.#handedLines = this.#lines;
     // push() may call _read() before it returns false, and such a demand must not be lost: so the
@@ -192,7 +192,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   #flush(): void {
     this.#gate.mark(this.#lines);
-    this.#pushText();
+    this.#pushPiece();
     const pending = this.#gate.flushed(this.progress);
     if (pending === undefined) return;
     this.#flushing = pending.finally(() => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 import type { ExportSummary } from '../../src/index.js';
 import { CopyFrames } from '../../src/postgres/copy-frames.js';
-import { LineBytes } from '../../src/postgres/line-bytes.js';
+import { LineBytes } from '../../src/stream/line-bytes.js';
 import { TupleLine } from '../../src/postgres/tuple-line.js';
 
 /** Options of {@link CopyDecoder}. */

@@ -1,30 +1,45 @@
-// TextSlab and ByteDigest: text to bytes, and what is counted of them.
+// LineBytes and ByteDigest: text to bytes, and what is counted of them.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { ByteDigest } from '../../../src/stream/digest.js';
-import { TextSlab } from '../../../src/stream/text-slab.js';
+import { LineBytes } from '../../../src/stream/line-bytes.js';
 
-describe('a TextSlab', () => {
-  test('gives the UTF-8 bytes of each text, and never writes over them', () => {
-    const slab = new TextSlab();
+describe('LineBytes, appended to as text', () => {
+  test('gives the UTF-8 bytes of each text with its line feed, and never writes over them', () => {
+    const lines = new LineBytes();
     const texts: string[] = [''];
     for (const unit of ['a', 'é', '｡', '😀']) {
       for (const length of [1, 10, 1000, 20_000, 87_381, 87_382, 100_000])
         texts.push(unit.repeat(length));
     }
-    const all = [...texts, ...texts].map((text) => ({ text, bytes: slab.encode(text) }));
+    const all = [...texts, ...texts].map((text) => {
+      lines.append(text);
+      return { text, bytes: lines.take() };
+    });
     for (const { text, bytes } of all) {
-      assert.ok(Buffer.from(text).equals(bytes), `${text.length} of ${text.slice(0, 2)}`);
+      assert.ok(Buffer.from(`${text}\n`).equals(bytes), `${text.length} of ${text.slice(0, 2)}`);
     }
   });
 
+  test('keeps in one piece what was not taken', () => {
+    const lines = new LineBytes();
+    const texts = Array.from({ length: 100 }, (_, index) => `${index}${'ß'.repeat(9_000)}`);
+    for (const text of texts) lines.append(text);
+    assert.ok(Buffer.from(texts.map((text) => `${text}\n`).join('')).equals(lines.take()));
+    assert.equal(lines.length, 0);
+  });
+
   test('fills its memory to the last byte', () => {
-    const slab = new TextSlab();
-    const parts = Array.from({ length: 64 }, () => slab.encode('a'.repeat(4096)));
+    const lines = new LineBytes();
+    const parts = Array.from({ length: 64 }, () => {
+      lines.append('a'.repeat(4095));
+      return lines.take();
+    });
     assert.equal(new Set(parts.map((part) => part.buffer)).size, 1);
-    assert.notEqual(slab.encode('a').buffer, parts[0]?.buffer);
+    lines.append('');
+    assert.notEqual(lines.take().buffer, parts[0]?.buffer);
   });
 });
 

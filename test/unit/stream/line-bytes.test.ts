@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { LineBytes } from '../../../src/postgres/line-bytes.js';
+import { LineBytes } from '../../../src/stream/line-bytes.js';
 
 function write(output: LineBytes, text: string, room = text.length): void {
   output.reserve(room);

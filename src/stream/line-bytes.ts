@@ -1,10 +1,10 @@
-// Where the byte lane writes its lines: a slab that is filled and handed on in pieces.
+// Where lines are written as bytes: a slab that is filled and handed on in pieces.
 
 const slabBytes = 256 * 1024;
 
 /**
- * Bytes being written. `bytes` and `end` are open to the decoder, which writes without a call per
- * byte; memory that was taken is never written again.
+ * Bytes being written. `bytes` and `end` are open to decoders, which write without a call per byte;
+ * memory that was taken is never written again.
  */
 export class LineBytes {
   bytes = Buffer.alloc(0);
@@ -26,6 +26,16 @@ export class LineBytes {
     this.bytes.set(waiting);
     this.#start = 0;
     this.end = waiting.length;
+  }
+
+  /** Writes a text as UTF-8, and a line feed. */
+  append(text: string): void {
+    // A UTF-16 unit takes at most three bytes; only where that might not fit is the length counted.
+    const fits = text.length * 3 < this.bytes.length - this.end;
+    this.reserve((fits ? text.length * 3 : Buffer.byteLength(text)) + 1);
+    this.end += this.bytes.write(text, this.end);
+    this.bytes[this.end] = 0x0a;
+    this.end += 1;
   }
 
   /** Gives away what was written since the last time. */

@@ -10,8 +10,9 @@ import { DemoError } from './options.js';
 export interface DownloadOptions {
   readonly url: string;
   readonly token: string;
+  readonly format: 'jsonl' | 'archive';
   readonly outDir: string;
-  /** Called for each piece that has arrived, with totals. */
+  /** Called for each piece that has arrived, with totals; line feeds count as rows. */
   readonly onProgress: (rowCount: number, byteCount: number) => void;
 }
 
@@ -29,8 +30,10 @@ export interface Download {
  * @throws DemoError when the service refuses, or the transfer breaks off
  */
 export async function download(options: DownloadOptions, stage: Stage): Promise<Download> {
-  const { url, token, outDir, onProgress } = options;
-  const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+  const { url, token, format, outDir, onProgress } = options;
+  const response = await fetch(`${url}?format=${format}`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
   if (response.status !== 200 || response.body === null) {
     throw new DemoError(refusal(response.status, await response.text()));
   }
@@ -51,7 +54,7 @@ export async function download(options: DownloadOptions, stage: Stage): Promise<
     await pipeline(response.body, counted, createWriteStream(partFile));
   } catch (error) {
     if (isFileError(error)) throw new DemoError(`Cannot write ${partFile}: ${error.code}.`);
-    throw new DemoError(`The download broke off after ${rowCount} rows.`);
+    throw new DemoError(`The download broke off after ${byteCount} bytes.`);
   }
   return { partFile, file };
 }

@@ -21,6 +21,8 @@ export interface LogDatabase {
   readonly pool: pg.Pool;
   /** Reads past this library, to have something to hold its work against. */
   readonly witness: Witness;
+  /** Makes another database, with an empty log; only where the server is the demo's own. */
+  readonly makeEmpty?: () => Promise<pg.Pool>;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function makeDatabase(
   // A plain role, as a service should have: row-level security does nothing for a superuser.
   const role = { user: 'sync_service', password: randomBytes(12).toString('hex') };
   await admin.query(`CREATE ROLE ${role.user} LOGIN PASSWORD '${role.password}'`);
-  await admin.query(`GRANT SELECT ON sync_changes TO ${role.user}`);
+  await admin.query(`GRANT SELECT, INSERT ON sync_changes TO ${role.user}`);
   const others = SAMPLE_USERS.filter((other) => other !== userId);
   const rows = sampleRows({ count: rowCount, userIds: [userId, ...others] });
   await writeRows(admin, withProgress(rows, rowCount));
@@ -55,7 +57,13 @@ export async function makeDatabase(
     `Wrote a change log of ${countText(rowCount)} rows: ${others.length + 1} users, ` +
       `${apps.rows.length} apps (${watch.text()})`,
   );
-  return { pool: openPool(server.url(role), stage), witness: new Witness(admin) };
+  const makeEmpty = async (): Promise<pg.Pool> => {
+    await admin.query(`CREATE DATABASE restored OWNER ${role.user}`);
+    const restored = openPool(server.url({ ...role, database: 'restored' }), stage);
+    await migrateSyncChanges(restored);
+    return restored;
+  };
+  return { pool: openPool(server.url(role), stage), witness: new Witness(admin), makeEmpty };
 }
 
 function* withProgress<T>(rows: Iterable<T>, total: number): Generator<T> {

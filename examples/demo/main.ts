@@ -1,11 +1,12 @@
 // The demo: a change log in Postgres, a sync service over it, one user's export downloaded and checked.
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, on, once } from 'node:events';
 import { mkdir, rename } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { knownTokens } from '../sync-service/authenticate.js';
 import { createSyncService } from '../sync-service/server.js';
 import type { LogEntry } from '../sync-service/server.js';
+import { checkArchive, restoreAndExport } from './archive.js';
 import { checkExport } from './check.js';
 import { download } from './download.js';
 import { makeDatabase, openDatabase } from './log-database.js';
@@ -39,6 +40,7 @@ async function demo(options: DemoOptions): Promise<void> {
   const { partFile, file } = await download(
     {
       ...service,
+      format: 'jsonl',
       outDir,
       onProgress: (rows, bytes) => {
         const total = countText(eventIds.size);
@@ -56,11 +58,50 @@ async function demo(options: DemoOptions): Promise<void> {
   await rename(partFile, file);
   stage.say(`Checked: every row of ${userId} once, in the log's order, and nobody else's`);
   stage.say('Checked: size and SHA-256 of the file are those that the service logged');
+  const archive = await archiveOf(options, service, sent);
+  if (database.makeEmpty !== undefined) await restored(archive, sent, database.makeEmpty, userId);
   stage.say(`File:    ${file}`);
+  stage.say(`Archive: ${archive}`);
   stage.say(`SHA-256: ${sent.sha256}`);
   if (databaseUrl !== undefined) return;
   stage.say('With your own sync_changes, read only:');
   stage.say('  npm run demo -- --database-url postgres://role:password@host/database --user <id>');
+}
+
+/** Downloads the same log as an archive and verifies it. @returns the file */
+async function archiveOf(
+  { userId, outDir, databaseUrl }: DemoOptions,
+  service: RunningService,
+  sent: Exported,
+): Promise<string> {
+  const watch = new Stopwatch();
+  const options = { ...service, format: 'archive', outDir, onProgress: () => undefined } as const;
+  const { partFile, file } = await download(options, stage);
+  const again = await service.exported();
+  // In a log that is in use, rows may have come since.
+  const { sha256 } = databaseUrl === undefined ? sent : again;
+  await checkArchive(partFile, { userId, sha256 });
+  await rename(partFile, file);
+  stage.say(`Downloaded the same as an archive and verified it (${watch.text()})`);
+  return file;
+}
+
+/** Restores the archive into an empty database, which has to export the same then. */
+async function restored(
+  archive: string,
+  sent: Exported,
+  makeEmpty: NonNullable<LogDatabase['makeEmpty']>,
+  userId: string,
+): Promise<void> {
+  const watch = new Stopwatch();
+  const { rowCount, sha256 } = await restoreAndExport(archive, userId, await makeEmpty());
+  if (rowCount !== sent.rows || sha256 !== sent.sha256) {
+    throw new DemoError('What was restored does not export as the same file.');
+  }
+  stage.say(
+    `Restored the archive into a second, empty database: ${countText(rowCount)} rows, and its ` +
+      `export is the same file (${watch.text()})`,
+  );
 }
 
 async function makeFolder(outDir: string): Promise<void> {
@@ -76,7 +117,7 @@ type Exported = Extract<LogEntry, { readonly message: 'backup exported' }>;
 interface RunningService {
   readonly url: string;
   readonly token: string;
-  /** What the service has logged of its first export; waits for it. */
+  /** What the service has logged of its next export; waits for it. */
   exported(): Promise<Exported>;
 }
 
@@ -85,8 +126,9 @@ async function startService(
   { pool }: LogDatabase,
 ): Promise<RunningService> {
   const token = randomBytes(16).toString('hex');
-  let log: (entry: LogEntry) => void = () => undefined;
-  const logged = new Promise<LogEntry>((resolve) => (log = resolve));
+  const logged = new EventEmitter();
+  const log = (entry: LogEntry): void => void logged.emit('entry', entry);
+  const entries = on(logged, 'entry')[Symbol.asyncIterator]();
   const authenticate = knownTokens({ [token]: userId });
   const server = createSyncService({ pool, rowSecurity, authenticate, log }).listen(0, '127.0.0.1');
   stage.atEnd(() => {
@@ -99,7 +141,8 @@ async function startService(
     url: `http://127.0.0.1:${port}/backup/export`,
     token,
     exported: async () => {
-      const entry = await logged;
+      const next = (await entries.next()) as IteratorYieldResult<[LogEntry]>;
+      const [entry] = next.value;
       if (entry.message === 'backup exported') return entry;
       throw new DemoError('The download ended well, but for the service it had failed.');
     },

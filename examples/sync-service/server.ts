@@ -1,9 +1,10 @@
 // A sync service's backup route on node:http: GET /backup/export streams the caller's whole change
-// log as JSON Lines. This is the file that a host copies.
+// log, as JSON Lines or with ?format=archive as an archive. This is the file that a host copies.
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { isBackupError } from 'backup-streams';
+import { writeArchive } from 'backup-streams/archive';
 import { exportHeaders } from 'backup-streams/http';
 import { pgExportStream } from 'backup-streams/postgres';
 import type { PgExportOptions, PgExportStream, PgPool } from 'backup-streams/postgres';
@@ -61,12 +62,18 @@ async function route(
   response.once('close', () => {
     gone.abort(new ClientGone());
   });
-  if (request.url?.split('?', 1)[0] !== '/backup/export') {
+  const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
+  if (pathname !== '/backup/export') {
     answer(response, 404, { error: 'NOT_FOUND' });
     return;
   }
   if (request.method !== 'GET') {
     answer(response, 405, { error: 'METHOD_NOT_ALLOWED' }, { Allow: 'GET' });
+    return;
+  }
+  const format = searchParams.get('format') ?? 'jsonl';
+  if (format !== 'jsonl' && format !== 'archive') {
+    answer(response, 400, { error: 'FORMAT_UNKNOWN' });
     return;
   }
   const caller = await authenticateHeader(request.headers.authorization, options.authenticate);
@@ -76,26 +83,29 @@ async function route(
     return;
   }
   // No billing check stands here, on purpose: people get their data out whether they pay or not.
-  await exportBackup({ ...options, userId: caller.userId, signal: gone.signal }, response);
+  await exportBackup({ ...options, format, userId: caller.userId, signal: gone.signal }, response);
 }
 
 interface Export extends SyncServiceOptions {
+  readonly format: 'jsonl' | 'archive';
   readonly userId: string;
   readonly signal: AbortSignal;
 }
 
 async function exportBackup(
-  { pool, userId, signal, rowSecurity, log, now = () => new Date() }: Export,
+  { pool, format, userId, signal, rowSecurity, log, now = () => new Date() }: Export,
   response: ServerResponse,
 ): Promise<void> {
   let lines: PgExportStream | undefined;
   try {
-    const headers = exportHeaders({ userId, format: 'jsonl', at: now() });
+    const at = now();
+    const headers = exportHeaders({ userId, format, at });
     lines = pgExportStream(pool, { userId, signal, rowSecurity, flushIntervalMs: 1_000 });
     // Until the first rows are here a plain 503 is possible; afterwards only a broken connection is.
     await lines.ready();
     response.writeHead(200, headers);
-    await pipeline(lines, response);
+    if (format === 'jsonl') await pipeline(lines, response);
+    else await writeArchive(response, { userId, events: lines, at });
     const { eventCount: rows, byteCount: bytes, sha256 } = lines.summary();
     log({ message: 'backup exported', userId, rows, bytes, sha256 });
   } catch (error) {

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { verifyArchive } from '../../src/archive/index.js';
 import { STRANGER, USER, eventIdsInLog, eventIdsOf, fillLog } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
 import { eventually, settlesWithin } from '../support/deadline.js';
@@ -65,11 +66,14 @@ function assertOneSentence({ exitCode, stdout, stderr }: Ran): void {
   assert.doesNotMatch(stderr, /\bat .*:\d+|node:|Error:/, 'no stack trace');
 }
 
-async function checkedFile(ran: Ran, folder: string): Promise<string> {
+async function checkedFile(ran: Ran, folder: string, userId: string = USER): Promise<string> {
   assert.equal(ran.exitCode, 0, ran.stderr);
   assert.equal(ran.stderr, '');
-  const [name = '', ...more] = await readdir(folder);
-  assert.deepEqual(more, []);
+  const names = (await readdir(folder)).sort();
+  const [name = '', archive = '', ...more] = names;
+  assert.deepEqual([path.extname(name), path.extname(archive), more], ['.jsonl', '.mana', []]);
+  assert.ok(ran.stdout.includes(path.join(folder, archive)), 'the output names the archive');
+  assert.equal((await verifyArchive(path.join(folder, archive), { userId })).ok, true);
   assert.ok(ran.stdout.includes(path.join(folder, name)), 'the output names the file');
   const bytes = await readFile(path.join(folder, name));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -84,7 +88,7 @@ describe('the demo with a Postgres of its own', () => {
       const text = await checkedFile(ran, folder);
       const ids = eventIdsOf(text);
       assert.ok(ids.length > 50 && ids.length < 200, 'about a quarter of the rows');
-      assert.ok(ran.stdout.split('\n').length <= 12, ran.stdout);
+      assert.ok(ran.stdout.split('\n').length <= 15, ran.stdout);
       // What goes to no terminal has no control characters for one.
       assert.ok(!ran.stdout.includes('\r') && !ran.stdout.includes('\x1b'));
     }));
@@ -92,8 +96,10 @@ describe('the demo with a Postgres of its own', () => {
   test('takes any user, and names the file so that every system can hold it', () =>
     withFolder(async (folder) => {
       const ran = await runDemo(['--rows', '400', '--user', '../日本', '--out', folder]);
-      await checkedFile(ran, folder);
-      assert.match((await readdir(folder)).join(), /^sync-backup-[A-Za-z0-9._-]+\.jsonl$/);
+      await checkedFile(ran, folder, '../日本');
+      for (const name of await readdir(folder)) {
+        assert.match(name, /^sync-backup-[A-Za-z0-9_-]+\.(?:jsonl|mana)$/);
+      }
     }));
 
   test('stopped by Ctrl-C, it leaves neither a file nor a server', () =>

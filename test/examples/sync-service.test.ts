@@ -13,6 +13,7 @@ import {
   type LogEntry,
   type SyncServiceOptions,
 } from '../../examples/sync-service/server.js';
+import { verifyArchive } from '../../src/archive/index.js';
 import { terminateBackend, waitForBackend, waitForBackendsGone } from '../support/backends.js';
 import {
   STRANGER,
@@ -120,6 +121,28 @@ describe('GET /backup/export', () => {
         });
       }),
     ));
+
+  test('gives an archive of the same lines where one is asked for, and logs it alike', () =>
+    withLog(1_234, (db) =>
+      withService({ pool: db.pool() }, async ({ url, logged }) => {
+        const reply = await get(`${url}?format=archive`, { token: 'token-1' });
+        assert.equal(reply.status, 200);
+        assert.equal(reply.isComplete, true);
+        assert.equal(reply.headers['content-type'], 'application/zip');
+        assert.match(reply.headers['content-disposition'] ?? '', /filename="[\w-]+\.mana"/);
+        const report = await verifyArchive(reply.bytes, { userId: USER });
+        assert.deepEqual([report.ok, report.manifest?.eventCount], [true, 1_234]);
+        const entry = await logged();
+        assert.ok(entry.message === 'backup exported');
+        assert.equal(entry.sha256, report.manifest?.eventsSha256);
+      }),
+    ));
+
+  test('knows no third format', () =>
+    withService({ pool: untouchable }, async ({ url }) => {
+      const reply = await get(`${url}?format=xml`, { token: 'token-1' });
+      assert.deepEqual([reply.status, JSON.parse(reply.text)], [400, { error: 'FORMAT_UNKNOWN' }]);
+    }));
 
   test('sends the headers of a download', () =>
     withLog(1, (db) =>

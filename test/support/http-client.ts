@@ -27,6 +27,8 @@ export interface Reply {
 export interface WholeReply {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
+  readonly bytes: Buffer;
+  /** `bytes` as UTF-8. */
   readonly text: string;
   /** Whether the server ended it, as HTTP knows it; false for a broken transfer. */
   readonly isComplete: boolean;
@@ -66,8 +68,8 @@ export async function readToEnd({ status, headers, body }: Reply): Promise<Whole
   const chunks: Buffer[] = [];
   body.on('data', (chunk: Buffer) => chunks.push(chunk));
   await settlesWithin(closed, LIMIT_MS, 'The end of a response');
-  const text = Buffer.concat(chunks).toString('utf8');
-  return { status, headers, text, isComplete: body.complete };
+  const bytes = Buffer.concat(chunks);
+  return { status, headers, bytes, text: bytes.toString('utf8'), isComplete: body.complete };
 }
 
 /** Sends a request and reads the response to its end. */

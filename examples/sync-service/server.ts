@@ -62,8 +62,8 @@ async function route(
   response.once('close', () => {
     gone.abort(new ClientGone());
   });
-  const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
-  if (pathname !== '/backup/export') {
+  const [path, query] = (request.url ?? '').split('?', 2);
+  if (path !== '/backup/export') {
     answer(response, 404, { error: 'NOT_FOUND' });
     return;
   }
@@ -71,7 +71,7 @@ async function route(
     answer(response, 405, { error: 'METHOD_NOT_ALLOWED' }, { Allow: 'GET' });
     return;
   }
-  const format = searchParams.get('format') ?? 'jsonl';
+  const format = new URLSearchParams(query).get('format') ?? 'jsonl';
   if (format !== 'jsonl' && format !== 'archive') {
     answer(response, 400, { error: 'FORMAT_UNKNOWN' });
     return;

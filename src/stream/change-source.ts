@@ -185,8 +185,13 @@ class BatchIterator implements AsyncIterator<readonly ChangeRow[], undefined> {
     return result;
   }
 
-  async return(): Promise<IteratorResult<readonly ChangeRow[], undefined>> {
+  /** Nothing more is read from here on. */
+  end(): void {
     this.#isDone = true;
+  }
+
+  async return(): Promise<IteratorResult<readonly ChangeRow[], undefined>> {
+    this.end();
     await this.#puller.close();
     return { done: true, value: undefined };
   }
@@ -223,7 +228,7 @@ class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
       try {
         return Promise.resolve(this.#take());
       } catch (error) {
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     }
     // Calls that overlap wait for each other, so that none of them skips or repeats a row.
@@ -266,6 +271,7 @@ class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
       this.#puller.onTake?.();
     } catch (error) {
       this.#batch = [];
+      this.#batches.end();
       throw error;
     }
     const value = this.#batch[this.#index] as ChangeRow;

@@ -250,6 +250,8 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   }
 
   #complete(): void {
+    // After COMMIT the socket is the next borrower's.
+    this.#socket = undefined;
     this.#session.complete().then(
       () => {
         this.#isEnded = true;

@@ -1,0 +1,72 @@
+// S3: keys under which anybody can sign are refused where they are configured, not when they fail.
+import assert from 'node:assert/strict';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { openArchive, verifyArchive } from '../../src/archive/index.js';
+import { archiveVectors } from '../support/archive-vectors.js';
+import { failureOf } from '../support/failures.js';
+
+const zip = archiveVectors()[0]!.bytes;
+const publicKeyOf = (raw: string): string => {
+  const key = Buffer.concat([
+    Buffer.from('302a300506032b6570032100', 'hex'),
+    Buffer.from(raw, 'hex'),
+  ]);
+  return createPublicKey({ key, format: 'der', type: 'spki' })
+    .export({ format: 'pem', type: 'spki' })
+    .toString();
+};
+
+// The encodings of the points whose order divides 8, canonical and not (CCTV, ed25519).
+const weak = [
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000080',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0000000000000000000000000000000000000000000000000000000000000080',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+];
+
+describe('trustedKeys', () => {
+  for (const raw of weak) {
+    test(`S3 refuses ${raw.slice(0, 4)}…${raw.slice(-2)}`, async () => {
+      const trustedKeys = [publicKeyOf(raw)];
+      assert.ok((await failureOf(verifyArchive(zip, { trustedKeys }))) instanceof TypeError);
+      assert.ok((await failureOf(openArchive(zip, { trustedKeys }))) instanceof TypeError);
+    });
+  }
+
+  test('S3 refuses what is no canonical encoding of any point', async () => {
+    const trustedKeys = [publicKeyOf(`f0${'f'.repeat(60)}7f`)];
+    assert.ok((await failureOf(verifyArchive(zip, { trustedKeys }))) instanceof TypeError);
+  });
+
+  test('refuses other keys, private ones, and none', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey;
+    const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+    for (const trustedKeys of [[privateKey], [pem], [rsa], ['key'], []]) {
+      assert.ok((await failureOf(verifyArchive(zip, { trustedKeys }))) instanceof TypeError);
+    }
+    const unasked = verifyArchive(zip, { requireSignature: true });
+    assert.ok((await failureOf(unasked)) instanceof TypeError);
+  });
+
+  test('takes a KeyObject and its PEM', async () => {
+    const { publicKey } = generateKeyPairSync('ed25519');
+    const pem = publicKey.export({ format: 'pem', type: 'spki' }).toString();
+    const { problems } = await verifyArchive(zip, { trustedKeys: [publicKey, pem] });
+    assert.deepEqual(
+      problems.map(({ code }) => code),
+      ['BACKUP_SIGNATURE_MISSING'],
+    );
+  });
+});

@@ -62,8 +62,10 @@ export class ExportSession {
       this.#stage = 'begin';
       this.expectServer();
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      this.expectServer(); // each answer is a sign of life
       await applySettings(client, this.#request);
       this.#stage = 'check';
+      this.expectServer();
       await checkLog(client, this.#request, this.place);
       this.#stage = 'read';
       return client;
@@ -113,6 +115,7 @@ export class ExportSession {
       this.#stage = 'end';
       this.expectServer();
       await checkSettings(client, this.#request, this.#rowCount);
+      this.expectServer();
       await client.query('COMMIT');
       if (client.getTransactionStatus() !== 'I') {
         throw outOfProtocol('COMMIT did not end the transaction', this.place);

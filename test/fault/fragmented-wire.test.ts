@@ -42,14 +42,14 @@ for (const lane of lanes) {
   test(`${lane.name}: F14 a row that trickles in for longer than stallTimeoutMs is no silence`, () =>
     withDatabase(async (db) => {
       await db.createChangeLog();
-      await db.insert([rowOf(1, { data: JSON.stringify({ v: 'x'.repeat(6_000) }) })]);
+      await db.insert([rowOf(1, { data: JSON.stringify({ v: 'x'.repeat(12_000) }) })]);
       const expected = await lane.export(db.pool(), { userId: USER }).text();
       await using proxy = await startWireProxy(db.address);
       const pool = db.pool({ connectionString: proxy.url(db.url()) });
       await assertReusable(pool);
       proxy.chunk(61);
       proxy.delay(10);
-      const text = await lane.export(pool, { userId: USER, stallTimeoutMs: 500 }).text();
+      const text = await lane.export(pool, { userId: USER, stallTimeoutMs: 900 }).text();
       assert.equal(text, expected);
       await pool.end();
     }));

@@ -10,7 +10,7 @@ import { connectOrStart } from '../dev/postgres-server.js';
 import { SERVER_VARIABLES } from './support/server.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const TIME_LIMIT_MS = 120_000;
+const TIME_LIMIT_MS = 300_000;
 // These need no server, and are quicker without one.
 const SERVERLESS = ['test/unit/', 'test/property/', 'test/types/', 'test/archive/'];
 

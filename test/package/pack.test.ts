@@ -112,7 +112,13 @@ describe('the packed package', { timeout: 300_000 }, () => {
       const { exports } = JSON.parse(await readFile(join(unpacked, 'package.json'), 'utf8')) as {
         exports: Record<string, string | Record<string, string>>;
       };
-      assert.deepEqual(Object.keys(exports), ['.', './postgres', './archive', './http', './package.json']);
+      assert.deepEqual(Object.keys(exports), [
+        '.',
+        './postgres',
+        './archive',
+        './http',
+        './package.json',
+      ]);
       for (const entry of Object.values(exports)) {
         const targets = typeof entry === 'string' ? [entry] : Object.values(entry);
         for (const target of targets) {

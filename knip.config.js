@@ -7,6 +7,8 @@ export default {
     // Compiled by a test, never imported.
     'test/types/*.ts',
     'examples/*/main.ts',
+    // Compiled and run in a process of its own.
+    'bench/archive-job.ts',
   ],
   project: ['{src,test,examples,bench,dev}/**/*.ts'],
   ignoreDependencies: [

@@ -27,10 +27,12 @@ export async function* deflateBlocks(
   const blocks = new BlockFiller();
   let dictionary: Uint8Array | undefined;
   const start = (block: Block, isLast: boolean): void => {
-    const job = deflateBlock(block.bytes, { level, dictionary, isLast });
+    const job = deflateBlock(block.bytes, { level, dictionary, isLast }).finally(() => {
+      blocks.giveBack(block);
+    });
     // Whoever leaves early does not wait for it, and then nobody else would hear of its failure.
     job.catch(() => undefined);
-    inFlight.push(job.finally(() => blocks.giveBack(block)));
+    inFlight.push(job);
     dictionary = Buffer.from(block.bytes.subarray(-windowBytes));
   };
   for await (const chunk of chunks) {

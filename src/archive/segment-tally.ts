@@ -15,7 +15,7 @@ const segmentsPerSize = 512;
  *
  * @param index - the segment's, from 0
  */
-export function segmentTarget(index: number): number {
+function segmentTarget(index: number): number {
   return baseSegmentBytes * 2 ** Math.floor(index / segmentsPerSize);
 }
 

@@ -132,7 +132,7 @@ describe('the packed package', { timeout: 300_000 }, () => {
     const exportsOf = (specifier: string) =>
       `console.log(Object.keys(await import('${specifier}')).join(' '))`;
 
-    test('"backup-streams" and "backup-streams/http" where pg is absent', async () => {
+    test('everything but "backup-streams/postgres" where pg and age-encryption are absent', async () => {
       const folder = await project([]);
       const pg = await runModule("await import('pg')", folder);
       assert.match(pg.output, /ERR_MODULE_NOT_FOUND/, 'pg is absent');
@@ -145,6 +145,10 @@ describe('the packed package', { timeout: 300_000 }, () => {
       const http = await runModule(exportsOf('backup-streams/http'), folder);
       assert.ok(http.ok, http.output);
       assert.match(http.output, /\bexportHeaders\b/);
+
+      const archive = await runModule(exportsOf('backup-streams/archive'), folder);
+      assert.ok(archive.ok, archive.output);
+      assert.match(archive.output, /\bwriteArchive\b/);
     });
 
     test('"backup-streams/postgres" beside pg', async () => {
@@ -199,6 +203,12 @@ describe('the packed package', { timeout: 300_000 }, () => {
         const of = { userId: 'user-1', format: 'jsonl', at: new Date(0) } as const;
         export const headers: Record<string, string> = exportHeaders(of);
         export const name: string = exportFilename(of);`,
+      'backup-streams/archive, where age-encryption is absent': `
+        import { openArchive, sealArchive, verifyArchive, writeArchive } from 'backup-streams/archive';
+        import type { Archive, VerifyReport } from 'backup-streams';
+        export const open: (file: string) => Promise<Archive> = openArchive;
+        export const verify: (file: string) => Promise<VerifyReport> = verifyArchive;
+        export const write = [writeArchive, sealArchive];`,
       'backup-streams/postgres, where pg has no types': `
         import { pgChangeSource } from 'backup-streams/postgres';
         export type Pool = Parameters<typeof pgChangeSource>[0];

@@ -374,6 +374,11 @@ function badContainers(): ArchiveVector[] {
       zipOf({ end: [[20, 2, 1]], after: Buffer.of(0x20) }),
     ),
     invalid(
+      'C3-comment-missing',
+      'a comment that is announced and not there',
+      zipOf({ end: [[20, 2, 1]] }),
+    ),
+    invalid(
       'C3-end-in-comment',
       'a second end record in the comment',
       zipOf({ end: [[20, 2, 22]], after: plain.subarray(-22) }),
@@ -469,6 +474,11 @@ function badContainers(): ArchiveVector[] {
       'C7-gap',
       'bytes between the last entry and the directory',
       zipOf({ beforeDirectory: Buffer.from('gap') }),
+    ),
+    invalid(
+      'C7-nothing-else',
+      'bytes before the directory of no entry',
+      buildZip([], { beforeDirectory: Buffer.from('gap') }),
     ),
     invalid(
       'C7-between',

@@ -1,0 +1,154 @@
+// An open archive: what it is read from, what fails, and what stays behind.
+import assert from 'node:assert/strict';
+import { createWriteStream, readdirSync } from 'node:fs';
+import { mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { archiveLimitsOf } from '../../src/archive/archive-limits.js';
+import type { FileBytes } from '../../src/archive/file-bytes.js';
+import { openArchive, verifyArchive, writeArchive } from '../../src/archive/index.js';
+import { verifyFile, verifyRequestOf } from '../../src/archive/verify.js';
+import { BackupError, changeSourceFrom, isBackupError, parseJsonl } from '../../src/index.js';
+import { archiveVectors } from '../support/archive-vectors.js';
+import { changeRows } from '../support/change-rows.js';
+import { collect, collectBytes } from '../support/collect.js';
+import { failsWith, failureOf } from '../support/failures.js';
+
+const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
+
+describe('an open archive', () => {
+  let folder: string;
+  let file: string;
+  const at = (name: string): string => path.join(folder, name);
+
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'backup-streams-'));
+    file = at('user.mana');
+    await writeArchive(createWriteStream(file), {
+      userId: 'user-1',
+      events: changeSourceFrom(changeRows(4000)),
+      compressionLevel: 0,
+    });
+  });
+
+  after(async () => {
+    await rm(folder, { recursive: true });
+  });
+
+  test('is read more than once, at once too, as bytes and as lines', async () => {
+    await using archive = await openArchive(file);
+    const [bytes, again, lines] = await Promise.all([
+      collectBytes(archive.bytes()),
+      collectBytes(archive.bytes()),
+      collect(archive.lines()),
+    ]);
+    assert.ok(bytes.equals(again));
+    assert.deepEqual(lines, await collect(parseJsonl([bytes])));
+    assert.equal(lines.length, archive.manifest.eventCount);
+  });
+
+  test('leaves no descriptor behind, whatever happens', async () => {
+    const count = openDescriptors();
+    for (let round = 0; round < 20; round += 1) {
+      await using archive = await openArchive(file);
+      for await (const line of archive.lines()) if (line.eventId !== '') break;
+      await verifyArchive(file);
+    }
+    await writeFile(at('bad.mana'), 'no zip, but long enough to be looked into');
+    for (let round = 0; round < 20; round += 1) {
+      await failsWith(openArchive(at('bad.mana')), 'BACKUP_ARCHIVE_INVALID');
+    }
+    assert.equal(openDescriptors(), count);
+  });
+
+  test('F44 is the file that was opened, also when another took its name', async () => {
+    const moved = at('moved.mana');
+    await writeFile(moved, await readFile(file));
+    await using archive = await openArchive(moved);
+    await writeFile(at('other.mana'), 'other');
+    await rename(at('other.mana'), moved);
+    assert.equal((await collect(archive.lines())).length, 4000);
+  });
+
+  test('F44 that is cut while it is open is an error', async () => {
+    const cut = at('cut.mana');
+    await writeFile(cut, await readFile(file));
+    await using archive = await openArchive(cut);
+    await truncate(cut, 100_000);
+    await failsWith(collect(archive.bytes()), 'BACKUP_ARCHIVE_INVALID');
+    const { ok } = await archive.verify();
+    assert.equal(ok, false);
+  });
+
+  test('F44 of which a byte changes while it is open is an error', async () => {
+    const changed = at('changed.mana');
+    const bytes = await readFile(file);
+    await writeFile(changed, bytes);
+    await using archive = await openArchive(changed);
+    bytes[200_000] = (bytes[200_000] ?? 0) ^ 1;
+    await writeFile(changed, bytes);
+    const error = await failureOf(collect(archive.bytes()));
+    assert.ok(isBackupError(error), String(error));
+  });
+
+  test('is refused where there is none, or none that can be read', async () => {
+    for (const reading of [openArchive, verifyArchive]) {
+      const { cause } = await failsWith(reading(at('none.mana')), 'BACKUP_SOURCE_FAILED');
+      assert.equal(cause?.code, 'ENOENT');
+      await failsWith(reading(folder), 'BACKUP_SOURCE_FAILED');
+      assert.ok((await failureOf(reading(7 as unknown as string))) instanceof TypeError);
+      assert.ok((await failureOf(reading(file, { maxRate: 1 } as object))) instanceof TypeError);
+    }
+  });
+
+  test('stops at an abort with its reason', async () => {
+    await using archive = await openArchive(file);
+    const reason = { why: 'enough' };
+    const signal = AbortSignal.abort(reason);
+    assert.equal(await failureOf(collect(archive.lines({ signal }))), reason);
+    assert.equal(await failureOf(archive.verify({ signal })), reason);
+  });
+
+  test('takes no line beyond the limit of the caller', async () => {
+    await using archive = await openArchive(file);
+    const reading = collect(archive.lines({ maxLineBytes: 50 }));
+    const { details } = await failsWith(reading, 'BACKUP_LIMIT_EXCEEDED');
+    assert.equal(details.limit, 'maxLineBytes');
+  });
+});
+
+test('a read that fails, whichever it is, is told and not taken for damage', async () => {
+  const { bytes } = archiveVectors()[0]!;
+  for (let failing = 0; ; failing += 1) {
+    let reads = 0;
+    const file: FileBytes = {
+      byteCount: bytes.length,
+      read: (offset, length) => {
+        if (reads === failing) {
+          const details = { stage: 'read', rowCount: 0 } as const;
+          return Promise.reject(new BackupError('BACKUP_SOURCE_FAILED', 'on purpose', details));
+        }
+        reads += 1;
+        return Promise.resolve(bytes.subarray(offset, offset + length));
+      },
+      close: () => Promise.resolve(),
+    };
+    const verifying = verifyFile(file, archiveLimitsOf({}), verifyRequestOf({}));
+    const outcome = await verifying.catch((error: unknown) => error);
+    if (isBackupError(outcome)) assert.equal(outcome.code, 'BACKUP_SOURCE_FAILED');
+    else {
+      assert.equal((outcome as { ok: boolean }).ok, true);
+      assert.ok(failing > 8);
+      break;
+    }
+  }
+});
+
+test('C14 a bomb costs no more than what its header tells', async () => {
+  const bomb = archiveVectors().find(({ name }) => name.startsWith('LIMIT_EXCEEDED-C14'))!;
+  await failsWith(
+    openArchive(bomb.bytes).then(async (archive) => collect(archive.bytes())),
+    'BACKUP_LIMIT_EXCEEDED',
+  );
+});

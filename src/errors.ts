@@ -214,7 +214,8 @@ export class BackupError<Code extends BackupErrorCode = BackupErrorCode> extends
   override readonly name = 'BackupError';
   readonly code: Code;
   readonly details: BackupErrorDetails[Code];
-  override readonly cause?: ReducedCause;
+  // Declared only: as a field it would be there, undefined, on errors that have no cause.
+  declare readonly cause?: ReducedCause;
 
   constructor(code: Code, message: string, details: BackupErrorDetails[Code], cause?: unknown) {
     super(message);

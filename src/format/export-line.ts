@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { BackupError } from '../errors.js';
-import { changeOpSchema, extraSchema } from './change-row.js';
+import { changeOpSchema, extraSchema, textSchema } from './change-row.js';
 import { encodeJson, encodeText, isPlain, JsonEncodeError } from './json-encode.js';
 import { RawJson } from './raw-json.js';
 import { maxSchemaVersion } from './schema-version.js';
@@ -11,17 +11,17 @@ import { isCanonicalTimestamp } from './timestamp.js';
 /** zod schema of an {@link ExportLine}. */
 export const exportLineSchema = z
   .object({
-    eventId: z.string().min(1),
+    eventId: textSchema.min(1),
     schemaVersion: z.int().min(1).max(maxSchemaVersion),
-    appId: z.string(),
-    table: z.string(),
-    id: z.string(),
+    appId: textSchema,
+    table: textSchema,
+    id: textSchema,
     op: changeOpSchema,
     data: z.unknown().optional(),
     fieldTimestamps: z.unknown().optional(),
-    clientId: z.string(),
+    clientId: textSchema,
     createdAt: z.string().refine(isCanonicalTimestamp, 'not a UTC time as lines hold it'),
-    extra: extraSchema.optional(),
+    extra: extraSchema.refine(namesNoMember, 'holds a member that the format names').optional(),
   })
   .readonly();
 
@@ -48,6 +48,14 @@ export const lineMembers = [
 
 /** A member of a line that the format names. */
 export type LineMember = (typeof lineMembers)[number];
+
+function isLineMember(name: string): name is LineMember {
+  return (lineMembers as readonly string[]).includes(name);
+}
+
+function namesNoMember(extra: ReadonlyMap<string, RawJson>): boolean {
+  return ![...extra.keys()].some(isLineMember);
+}
 
 /**
  * Writes a line as JSON text, without the line feed. Members come in the format's order; `data` and
@@ -135,7 +143,7 @@ function extraMembers(line: ExportLine): string {
   const parts: string[] = [];
   for (const [name, value] of extra as Map<unknown, unknown>) {
     const member = typeof name === 'string' ? name : 'extra';
-    if ((lineMembers as readonly string[]).includes(member)) {
+    if (isLineMember(member)) {
       throw invalid(member, 'extra holds a member that the format names', line);
     }
     parts.push(`,${nameText(name, line)}:${jsonText(value, member, line)}`);

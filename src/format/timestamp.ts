@@ -12,6 +12,17 @@ const scratch = new Uint8Array(27);
  * `…00.123456Z`; a real date of the years 1 to 9999.
  */
 export function isCanonicalTimestamp(text: string): boolean {
+  if (text === lastCanonical) return true;
+  const isCanonical = hasCanonicalForm(text);
+  if (isCanonical) lastCanonical = text;
+  return isCanonical;
+}
+
+// A line is checked where it is made and again where it is written, one after the other. Begins as a
+// time too: an empty text would be taken for one.
+let lastCanonical = '1970-01-01T00:00:00Z';
+
+function hasCanonicalForm(text: string): boolean {
   const length = text.length;
   if (length > scratch.length) return false;
   for (let index = 0; index < length; index += 1) {

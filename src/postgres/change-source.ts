@@ -19,7 +19,7 @@ import { outOfProtocol } from './source-error.js';
 
 /** Options of {@link pgChangeSource}. */
 export interface PgChangeSourceOptions extends PgExportOptions {
-  /** Rows fetched together: an integer from 1. Default 200. */
+  /** Rows fetched together: an integer from 1. Default 500. */
   readonly batchSize?: number | undefined;
   /**
    * About how many bytes of rows make a batch full, however few rows these are. Default 4 MiB. One
@@ -72,7 +72,7 @@ export interface PgChangeSource extends ChangeSource {
 export function pgChangeSource(pool: PgPool, options: PgChangeSourceOptions): PgChangeSource {
   poolOption(pool);
   const request = exportRequestOf(options, ['batchSize', 'maxBatchBytes']);
-  const { batchSize = 200, maxBatchBytes = 4 * 1024 * 1024 } = options;
+  const { batchSize = 500, maxBatchBytes = 4 * 1024 * 1024 } = options;
   const reader = new LogReader(pool, request, {
     batchSize: integerOption('batchSize', batchSize, { min: 1, max: maxTimerMs }),
     maxBatchBytes: integerOption('maxBatchBytes', maxBatchBytes, { min: 1 }),
@@ -171,8 +171,10 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   #open(): void {
     if (this.#isOpening) return;
     this.#isOpening = true;
-    this.#session.open().then(
-      (client) => {
+    this.#session
+      .open()
+      .then((client) => {
+        if (this.#failure !== undefined) return;
         const values: string[] = [];
         const text = selectLog(this.#request, (value) => `$${values.push(value)}`);
         this.#cursor = new RowCursor({ text, values, limitMs: this.#request.maxDurationMs }, this);
@@ -182,9 +184,10 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
         client.query(this.#cursor);
         this.#session.expectServer();
         this.#readOn();
-      },
-      () => undefined, // onFailure was called
-    );
+      })
+      .catch((error: unknown) => {
+        this.#session.failFrom(error); // no news where open() has failed
+      });
   }
 
   #nextArrival(): Promise<readonly ChangeRow[] | undefined> {
@@ -215,6 +218,8 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
       this.#session.failFrom(error);
     } else if (this.#cursor.isProven) {
       this.#cut();
+      // Only answers of the session's own are to come, however many rows still wait for the consumer.
+      this.#socket?.resume();
       this.#complete();
     } else if (this.#rowsOfRead < this.#limits.batchSize) {
       // After an error that was answered elsewhere a read comes back empty, as at a clean end.

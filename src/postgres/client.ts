@@ -30,7 +30,11 @@ export interface PgSubmittable {
 
 /** The connection that `pg` hands to a submittable. */
 export interface PgConnection {
-  readonly stream: EventEmitter & { pause(): unknown; resume(): unknown };
+  readonly stream: EventEmitter & {
+    pause(): unknown;
+    resume(): unknown;
+    destroy(): unknown;
+  };
   query(text: string): void;
 }
 

@@ -116,6 +116,7 @@ export class CopyFrames {
       if (at < bytes.length) this.#joined(bytes.subarray(at));
       return;
     }
+    if (at === 0) return;
     this.#carried.copyWithin(0, at, this.#carriedLength);
     this.#carriedLength -= at;
     // A large row's buffer is not kept for the small ones that follow.

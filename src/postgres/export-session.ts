@@ -31,6 +31,7 @@ export class ExportSession {
   #socket: PgConnection['stream'] | undefined;
   #failure: { readonly error: unknown } | undefined;
   #rejectGuarded: ((error: unknown) => void) | undefined;
+  #isServerExpected = false;
   #isComplete = false;
 
   constructor(pool: PgPool, request: ExportRequest, listener: SessionListener) {
@@ -129,6 +130,9 @@ export class ExportSession {
     // Released as broken, the client is destroyed: its socket closes whatever it was doing, and the
     // server drops the work. Our error listener stays for what the dying client may still say.
     this.#client?.release(true);
+    // After an error of the server's, `pg` says goodbye and waits for an answer, which a paused or
+    // dead connection never gives, and the pool waits with it.
+    this.#socket?.destroy();
     this.#rejectGuarded?.(error);
     this.#listener.onFailure(error);
   }
@@ -143,6 +147,7 @@ export class ExportSession {
   }
 
   #arm(): void {
+    if (this.#isOver) return;
     const { signal, maxDurationMs } = this.#request;
     if (signal?.aborted === true) {
       this.fail(signal.reason);
@@ -162,6 +167,7 @@ export class ExportSession {
   }
 
   #expect(limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'sinkStallTimeoutMs'): void {
+    this.#isServerExpected = limit === 'stallTimeoutMs';
     if (!this.#isOver) this.#watch.expect({ limit, limitMs: this.#request[limit] });
   }
 
@@ -230,6 +236,7 @@ export class ExportSession {
   };
 
   readonly #onData = (): void => {
-    this.#watch.sign();
+    // What the server sends ahead is no sign of the consumer's.
+    if (this.#isServerExpected) this.#watch.sign();
   };
 }

@@ -125,6 +125,7 @@ class CopyExportStream extends Readable implements PgExportStream, CopyListener,
   #socket: PgConnection['stream'] | undefined;
   #handedLines = 0;
   #isStarted = false;
+  #isAwaited = false;
   #isFull = false;
   #isHookPending = false;
   #isCommitted = false;
@@ -160,12 +161,13 @@ class CopyExportStream extends Readable implements PgExportStream, CopyListener,
   }
 
   ready(): Promise<void> {
+    this.#isAwaited = true;
     this.#start();
     return this.#arrival.promise;
   }
 
   summary(): ExportSummary {
-    if (this.#summary === undefined) {
+    if (this.#summary === undefined || !this.readableEnded) {
       throw new TypeError('summary() is there once the stream has ended');
     }
     return this.#summary;
@@ -209,6 +211,10 @@ class CopyExportStream extends Readable implements PgExportStream, CopyListener,
       this.#session.fail(outOfProtocol(reason, this.#session.place));
       return;
     }
+    // Only answers of the session's own are to come, however slow reader and hook are; and after
+    // COMMIT the socket is the next borrower's.
+    this.#socket?.resume();
+    this.#socket = undefined;
     this.#session.complete().then(
       () => {
         this.#copy?.dismiss();
@@ -228,6 +234,9 @@ class CopyExportStream extends Readable implements PgExportStream, CopyListener,
   onFailure(error: unknown): void {
     this.#copy?.dismiss();
     this.#pieces.length = 0;
+    // Whoever awaits ready() has no reader yet, and is told there or once there is one: an event that
+    // nobody listens to would end the process.
+    if (this.#isAwaited) this.on('error', () => undefined);
     this.#arrival.fail(error);
     this.destroy(error as Error);
   }
@@ -235,16 +244,19 @@ class CopyExportStream extends Readable implements PgExportStream, CopyListener,
   #start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
-    this.#session.open().then(
-      (client) => {
+    this.#session
+      .open()
+      .then((client) => {
+        if (this.destroyed) return;
         const select = selectLog(this.#request, (value) => client.escapeLiteral(value));
         const text = `COPY (${select}) TO STDOUT (FORMAT binary)`;
         this.#copy = new CopyQuery(text, this.#request.maxDurationMs, this);
         client.query(this.#copy);
         this.#session.expectServer();
-      },
-      () => undefined, // onFailure was called
-    );
+      })
+      .catch((error: unknown) => {
+        this.#session.failFrom(error); // no news where open() has failed
+      });
   }
 
   /** Makes a piece of what has been decoded since the last one. */
@@ -301,9 +313,9 @@ class CopyExportStream extends Readable implements PgExportStream, CopyListener,
 
   /** Lets the server go on or wait, and says who is waited for. */
   #regulate(): void {
-    if (this.#copy === undefined || this.destroyed) return;
-    if (this.#isHookPending || this.#isFull) this.#socket?.pause();
-    else this.#socket?.resume();
+    if (this.#socket === undefined || this.destroyed) return;
+    if (this.#isHookPending || this.#isFull) this.#socket.pause();
+    else this.#socket.resume();
     if (this.#isHookPending) this.#session.expectNobody();
     else if (this.#isFull) this.#session.expectConsumer();
     else this.#session.expectServer();

@@ -21,7 +21,8 @@ export class LineBytes {
   reserve(byteCount: number): void {
     if (this.bytes.length - this.end >= byteCount) return;
     const waiting = this.bytes.subarray(this.#start, this.end);
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(slabBytes, waiting.length + byteCount));
+    // Doubled, so that what waits for long is not copied for each line.
+    this.bytes = Buffer.allocUnsafeSlow(Math.max(slabBytes, waiting.length * 2 + byteCount));
     this.bytes.set(waiting);
     this.#start = 0;
     this.end = waiting.length;

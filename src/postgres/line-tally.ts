@@ -17,8 +17,7 @@ export interface TalliedLine {
 /** Gathers {@link LineFacts}. */
 export class LineTally {
   #lineCount = 0;
-  readonly #apps = new Set<string>();
-  #lastApp: Uint8Array | undefined;
+  readonly #apps = new AppSet();
   #schemaVersionMin = Infinity;
   #schemaVersionMax = 0;
   #first: LineFacts['firstPosition'];
@@ -31,13 +30,9 @@ export class LineTally {
 
   /** Takes note of a line, in the order in which lines are written. */
   add(line: TalliedLine): void {
-    const { bytes, start, end } = line.app;
     this.#lineCount += 1;
     this.#last = line;
-    if (this.#lastApp === undefined || !equalsAt(bytes, start, end, this.#lastApp)) {
-      this.#lastApp = bytes.slice(start, end);
-      this.#apps.add(Buffer.from(this.#lastApp).toString());
-    }
+    this.#apps.add(line.app);
     if (line.version < this.#schemaVersionMin) this.#schemaVersionMin = line.version;
     if (line.version > this.#schemaVersionMax) this.#schemaVersionMax = line.version;
     this.#first ??= positionOf(line);
@@ -45,7 +40,7 @@ export class LineTally {
 
   /** The facts of the lines so far. */
   facts(): LineFacts {
-    const counts = { eventCount: this.#lineCount, apps: this.#apps };
+    const counts = { eventCount: this.#lineCount, apps: this.#apps.names };
     if (this.#first === undefined || this.#last === undefined) return counts;
     return {
       ...counts,
@@ -54,6 +49,23 @@ export class LineTally {
       firstPosition: this.#first,
       lastPosition: positionOf(this.#last),
     };
+  }
+}
+
+// Beyond so many, looking through them costs more than decoding the name.
+const maxKnown = 16;
+
+/** App ids by their bytes: a name becomes a text only when it is new. */
+class AppSet {
+  readonly names = new Set<string>();
+  readonly #known: Uint8Array[] = [];
+
+  add({ bytes, start, end }: TalliedLine['app']): void {
+    for (const known of this.#known) if (equalsAt(bytes, start, end, known)) return;
+    // A copy: slice() of a Buffer would be a view of memory that the driver reuses.
+    const name = Buffer.from(bytes.subarray(start, end));
+    this.names.add(name.toString());
+    if (this.#known.length < maxKnown) this.#known.push(name);
   }
 }
 

@@ -25,7 +25,8 @@ export async function applySettings(client: PgClient, request: ExportRequest): P
     row_security: 'on',
     statement_timeout: String(request.maxDurationMs),
     lock_timeout: String(request.stallTimeoutMs),
-    idle_in_transaction_session_timeout: String(request.stallTimeoutMs + 1000),
+    // Idle for the server is also an export whose last bytes wait for a slow reader or for a hook.
+    idle_in_transaction_session_timeout: String(request.maxDurationMs),
     // Rows are wanted at once and in the order of the index: a sort of the whole log is the planner's
     // last resort, and compiling the query would only delay the first row.
     enable_sort: 'off',

@@ -124,7 +124,9 @@ export class TupleLine {
     let total = maxFixedBytes;
     for (let index = 0; index < starts.length; index += 1) {
       const isJson = index === fieldOf.data || index === fieldOf.fieldTimestamps;
-      const length = (ends[index] as number) - Math.max(0, starts[index] as number);
+      const start = starts[index] as number;
+      if (start < 0) continue;
+      const length = (ends[index] as number) - start;
       total += isJson || index >= selectedCount ? length : length * maxEscapedBytes;
     }
     for (const piece of this.#extraPieces) total += piece.length;
@@ -173,10 +175,10 @@ export class TupleLine {
     return copyBytes(bytes, { start, end }, out, writeBytes(pieces[member], out, at));
   }
 
-  /** jsonb in binary is a version byte and its text. */
+  /** jsonb in binary is a version byte and its text, which is never empty. */
   #jsonStart(index: number): number {
     const start = this.#tuple.starts[index] as number;
-    if (this.#tuple.bytes[start] !== 1 || start >= (this.#tuple.ends[index] as number)) {
+    if (this.#tuple.bytes[start] !== 1 || start + 1 >= (this.#tuple.ends[index] as number)) {
       throw new TupleError('a jsonb of another version');
     }
     return start + 1;

@@ -17,10 +17,14 @@ export interface ChangeSource extends AsyncIterable<ChangeRow> {
 
 const groupSize = 500;
 
+type Rows = Iterable<ChangeRow> | AsyncIterable<ChangeRow>;
+
 /**
  * Makes a source of rows that are already there, so that a handler can be tested without a database.
  *
- * @param rows - in the order of the log; an error that it throws is passed on as it is
+ * @param rows - in the order of the log; an error that it throws is passed on as it is. Leaving or
+ * disposing closes its iterator, a read that is pending then rejects
+ * @throws TypeError when `rows` cannot be iterated
  *
  * @example
  * ```ts
@@ -33,34 +37,95 @@ const groupSize = 500;
  * }
  * ```
  */
-export function changeSourceFrom(
-  rows: Iterable<ChangeRow> | AsyncIterable<ChangeRow>,
-): ChangeSource {
+export function changeSourceFrom(rows: Rows): ChangeSource {
   const take = onlyOnce();
-  let isClosed = false;
-  async function* eachRow(): AsyncGenerator<ChangeRow, void, undefined> {
-    for await (const row of rows) {
-      if (isClosed) throw closedEarly();
-      yield row;
-    }
-  }
-  async function* eachBatch(): AsyncGenerator<readonly ChangeRow[], void, undefined> {
-    let batch: ChangeRow[] = [];
-    for await (const row of eachRow()) {
-      if (batch.push(row) < groupSize) continue;
-      yield batch;
-      batch = [];
-    }
-    if (batch.length > 0) yield batch;
-  }
+  const puller = new IterablePuller(rows);
   return {
-    batches: () => (take(), eachBatch()),
-    [Symbol.asyncIterator]: () => (take(), eachRow()),
-    [Symbol.asyncDispose]: () => {
-      isClosed = true;
-      return Promise.resolve();
-    },
+    batches: () => (take(), iterableOf(new BatchIterator(puller.by(groupSize)))),
+    // One at a time: what fails at row n has handed on the n - 1 before it.
+    [Symbol.asyncIterator]: () => (take(), new RowIterator(new BatchIterator(puller.by(1)))),
+    [Symbol.asyncDispose]: () => puller.close(),
   };
+}
+
+class IterablePuller implements BatchPuller {
+  readonly #rows: Rows;
+  #batchSize = 1;
+  #iterator: Iterator<ChangeRow> | AsyncIterator<ChangeRow> | undefined;
+  #abandon: (() => void) | undefined;
+  #isDone = false;
+  #isClosed = false;
+
+  constructor(rows: Rows) {
+    if (!isIterable(rows)) throw new TypeError('changeSourceFrom takes an iterable of rows');
+    this.#rows = rows;
+  }
+
+  by(batchSize: number): this {
+    this.#batchSize = batchSize;
+    return this;
+  }
+
+  next(): Promise<readonly ChangeRow[] | undefined> {
+    return new Promise<readonly ChangeRow[] | undefined>((resolve, reject) => {
+      this.#abandon = () => {
+        reject(closedEarly());
+      };
+      this.#gather().then(resolve, reject);
+    }).finally(() => {
+      this.#abandon = undefined;
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const abandon = this.#abandon;
+    abandon?.();
+    if (this.#isDone || this.#iterator === undefined) return;
+    const returned = Promise.resolve(this.#iterator.return?.());
+    // A generator returns only after its pending next(), which may never come.
+    if (abandon === undefined) await returned;
+    else returned.catch(() => undefined);
+  }
+
+  async #gather(): Promise<readonly ChangeRow[] | undefined> {
+    if (this.#isClosed) throw closedEarly();
+    this.#iterator ??= iteratorOf(this.#rows);
+    const batch: ChangeRow[] = [];
+    while (batch.length < this.#batchSize && !this.#isDone) {
+      const row = await this.#nextRow(this.#iterator);
+      if (this.#isClosed) throw closedEarly();
+      if (row.done !== true) batch.push(row.value);
+    }
+    return batch.length > 0 ? batch : undefined;
+  }
+
+  async #nextRow(
+    iterator: Iterator<ChangeRow> | AsyncIterator<ChangeRow>,
+  ): Promise<IteratorResult<ChangeRow>> {
+    let isDone = true;
+    try {
+      const row = await iterator.next();
+      isDone = row.done === true;
+      return row;
+    } finally {
+      // An iterator that has thrown is through as well, and return() is not for it.
+      this.#isDone = isDone;
+    }
+  }
+}
+
+function isIterable(rows: unknown): rows is Rows {
+  return (
+    typeof rows === 'object' &&
+    rows !== null &&
+    (Symbol.asyncIterator in rows || Symbol.iterator in rows)
+  );
+}
+
+function iteratorOf(rows: Rows): Iterator<ChangeRow> | AsyncIterator<ChangeRow> {
+  return Symbol.asyncIterator in rows ? rows[Symbol.asyncIterator]() : rows[Symbol.iterator]();
 }
 
 /** What {@link changeSourceFromBatches} reads. Calls of `next` never overlap. */
@@ -125,7 +190,8 @@ class BatchIterator implements AsyncIterator<readonly ChangeRow[], undefined> {
     if (this.#isDone) return { done: true, value: undefined };
     try {
       const batch = await this.#puller.next();
-      if (batch !== undefined) return { done: false, value: batch };
+      // Who has left in the meantime gets no more rows, even if some have come.
+      if (batch !== undefined && !this.#isDone) return { done: false, value: batch };
       this.#isDone = true;
       return { done: true, value: undefined };
     } catch (error) {

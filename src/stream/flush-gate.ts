@@ -46,6 +46,8 @@ export class FlushGate {
    * @throws BackupError `BACKUP_HOOK_FAILED`, also as a rejection
    */
   flushed(progress: FlushProgress): Promise<void> | undefined {
+    // The reader may have destroyed the lane while it was handed these bytes.
+    if (this.#isClosed) return undefined;
     const { onFlush } = this.#policy;
     let result: unknown;
     try {
@@ -53,9 +55,11 @@ export class FlushGate {
     } catch (error) {
       throw hookFailed(progress, error);
     }
-    // A hook may close the lane that calls it: nobody waits for the rest of it then.
     if (!isThenable(result)) return undefined;
-    return this.#isClosed ? ignored(result) : this.#settled(result, progress);
+    if (!this.#isClosed) return this.#settled(result, progress);
+    // The hook has closed the lane that calls it: nobody waits for the rest of it.
+    Promise.resolve(result).catch(() => undefined);
+    return undefined;
   }
 
   /** Stops the timers; a hook that is under way is no longer waited for. */
@@ -91,10 +95,6 @@ export class FlushGate {
       );
     });
   }
-}
-
-function ignored(result: PromiseLike<unknown>): undefined {
-  Promise.resolve(result).catch(() => undefined);
 }
 
 function hookFailed(progress: FlushProgress, cause: unknown): BackupError<'BACKUP_HOOK_FAILED'> {

@@ -122,8 +122,10 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     this.#isBlocked = false;
     const resume = this.#onRead;
     this.#onRead = undefined;
-    if (resume === undefined) super._read(size);
-    else resume();
+    resume?.();
+    // Always, since the rest of a batch may have pushed nothing: then Transform waits for a demand
+    // again, while Readable makes no other before something is pushed.
+    super._read(size);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
@@ -217,10 +219,10 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     }
   }
 
-  /** Runs `next` now, or once the hook that is under way has come back. */
+  /** Runs `next` now, or once the hook that is under way has come back; never once destroyed. */
   #afterFlush(next: () => void, callback: TransformCallback): void {
     if (this.#flushing === undefined) {
-      next();
+      if (!this.destroyed) next();
       return;
     }
     this.#flushing.then(

@@ -1,5 +1,5 @@
-// The decoder of the byte lane put together as the lane does it, without a socket. Whatever it is given is
-// overwritten afterwards, as pg does with its buffer, and whatever it gives away is watched.
+// The decoder of the byte lane put together as the lane does it, without a socket. It is given everything in one
+// buffer that is used again and again, as pg does, and whatever it gives away is watched.
 import assert from 'node:assert/strict';
 
 import type { ExportSummary } from '../../src/index.js';
@@ -28,6 +28,7 @@ export class CopyDecoder {
   readonly #lines: TupleLine;
   readonly #taken: Uint8Array[] = [];
   readonly #copies: Buffer[] = [];
+  #reused = Buffer.alloc(0);
 
   constructor(options: CopyDecoderOptions = {}) {
     const { userId = 'user-1', extraMembers = [], takeBytes = 1 } = options;
@@ -52,24 +53,22 @@ export class CopyDecoder {
   /** What the lines were, with the apps as a list. */
   get facts(): Omit<ExportSummary, 'byteCount' | 'sha256'> {
     const { apps, ...facts } = this.#lines.facts();
+    this.#reused.fill(0xee);
     return { ...facts, apps: [...apps] };
   }
 
-  /** Decodes a chunk out of a buffer that is overwritten when this returns, also when it throws. */
+  /** Decodes a chunk out of a buffer that the next chunk is put into, as pg does. */
   push(chunk: Uint8Array): void {
     // Not at the buffer's start, and not aligned: a view may lie anywhere.
-    const buffer = Buffer.alloc(chunk.length + 3, 0xee);
-    buffer.set(chunk, 3);
-    try {
-      this.frames.push(buffer.subarray(3));
-    } finally {
-      buffer.fill(0xee);
-    }
+    if (this.#reused.length < chunk.length + 3) this.#reused = Buffer.alloc(chunk.length * 2 + 3);
+    this.#reused.set(chunk, 3);
+    this.frames.push(this.#reused.subarray(3, 3 + chunk.length));
   }
 
   /** All lines so far, after a look whether pieces that were taken have changed since. */
   bytes(): Buffer {
     this.#take();
+    this.#reused.fill(0xee);
     for (const [index, copy] of this.#copies.entries()) {
       assert.ok(copy.equals(this.#taken[index]!), `piece ${index} changed after it was taken`);
     }

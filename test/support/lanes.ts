@@ -7,6 +7,7 @@ import {
   type PgChangeSourceOptions,
   type PgExportOptions,
   pgChangeSource,
+  pgExportStream,
 } from '../../src/postgres/index.js';
 import { settlesWithin } from './deadline.js';
 
@@ -53,8 +54,20 @@ const objectLane: Lane = {
   },
 };
 
+const byteLane: Lane = {
+  name: 'pgExportStream',
+  export(pool, options) {
+    const { batchSize: _, ...others } = { ...options };
+    const stream = pgExportStream(pool, options && others);
+    return laneExport(
+      () => stream.ready(),
+      () => stream,
+    );
+  },
+};
+
 /** All lanes. */
-export const lanes: readonly Lane[] = [objectLane];
+export const lanes: readonly Lane[] = [objectLane, byteLane];
 
 function laneExport(ready: () => Promise<void>, begin: () => Readable): LaneExport {
   const chunks: Buffer[] = [];

@@ -201,7 +201,7 @@ export class WireProxy {
       closed === client ? ([server, 'toServer'] as const) : ([client, 'toClient'] as const);
     if (hadError) {
       await this.#faults[direction].gate?.opened;
-      other.resetAndDestroy();
+      reset(other);
     }
     if (client.destroyed && server.destroyed) this.#connections.delete(connection);
   }
@@ -248,8 +248,8 @@ export class WireProxy {
 
   #cutAll(kind: CutKind): void {
     for (const { client, server } of this.#connections) {
-      server.resetAndDestroy();
-      if (kind === 'reset') client.resetAndDestroy();
+      reset(server);
+      if (kind === 'reset') reset(client);
       else client.end(() => client.destroy());
     }
   }
@@ -272,6 +272,12 @@ function* split(bytes: Buffer, pieceBytes: number): Generator<Buffer> {
   for (let offset = 0; offset < bytes.length; offset += pieceBytes) {
     yield bytes.subarray(offset, offset + pieceBytes);
   }
+}
+
+/** Once a socket's end is on its way Node cannot reset it (EINVAL), and would leave its handle open for ever. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Resolves once the bytes have been handed to the system, or the sink has failed. */

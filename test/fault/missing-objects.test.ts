@@ -1,0 +1,95 @@
+// F3: no right to read, no table, no column, no schema: a typed refusal that names it, before the first byte.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { USER, fillLog } from '../support/change-log.js';
+import { type TestDatabase, withDatabase } from '../support/database.js';
+import { assertReusable, failsWith } from '../support/failures.js';
+import { type LaneOptions, lanes } from '../support/lanes.js';
+
+interface Case {
+  readonly name: string;
+  readonly sqlState: string;
+  readonly column?: string;
+  readonly log?: LaneOptions['log'];
+  readonly sql?: (db: TestDatabase) => string;
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: 'no right to read the table',
+    sqlState: '42501',
+    sql: (db) => `REVOKE SELECT ON sync_changes FROM ${db.appUser}`,
+  },
+  {
+    name: 'no right to read one column',
+    sqlState: '42501',
+    sql: (db) =>
+      `REVOKE SELECT ON sync_changes FROM ${db.appUser}; GRANT SELECT (id, user_id) ON sync_changes TO ${db.appUser}`,
+  },
+  {
+    name: 'no right to use the schema',
+    sqlState: '42501',
+    sql: () => 'REVOKE USAGE ON SCHEMA public FROM PUBLIC',
+  },
+  {
+    name: 'no such table',
+    sqlState: '42P01',
+    sql: () => 'ALTER TABLE sync_changes RENAME TO other',
+  },
+  { name: 'no such table by option', sqlState: '42P01', log: { table: 'Sync_Changes' } },
+  { name: 'no such schema', sqlState: '42P01', log: { schema: 'nowhere' } },
+  {
+    name: 'no such column',
+    sqlState: '42703',
+    column: 'client_id',
+    sql: () => 'ALTER TABLE sync_changes RENAME client_id TO client',
+  },
+  {
+    name: 'no schema_version yet',
+    sqlState: '42703',
+    column: 'schema_version',
+    sql: () => 'ALTER TABLE sync_changes DROP COLUMN schema_version',
+  },
+  {
+    name: 'no such column by option',
+    sqlState: '42703',
+    column: 'Owner "x"',
+    log: { columns: { userId: 'Owner "x"' } },
+  },
+  {
+    name: 'no such extra column',
+    sqlState: '42703',
+    column: 'actor',
+    log: { extraColumns: { actor: 'actor' } },
+  },
+  {
+    name: 'a column that is no uuid',
+    sqlState: '22P02',
+    log: { columns: { id: 'record_id' } },
+  },
+];
+
+for (const lane of lanes) {
+  for (const { name, sqlState, column, log, sql } of CASES) {
+    test(`${lane.name}: F3 ${name} is told with SQLSTATE ${sqlState} before the first byte`, () =>
+      withDatabase(async (db) => {
+        await db.createChangeLog();
+        await fillLog(db, { rowCount: 3 });
+        if (sql !== undefined) await db.admin.query(sql(db));
+        const pool = db.pool();
+        const running = lane.export(pool, { userId: USER, log });
+        const error = await failsWith(running.ready(), 'BACKUP_SOURCE_FAILED');
+        assert.equal(error.details.sqlState, sqlState);
+        assert.equal(error.details.column, column);
+        assert.equal(
+          error.details.relation,
+          `${log?.schema ?? 'public'}.${log?.table ?? 'sync_changes'}`,
+        );
+        if (column !== undefined) assert.ok(error.message.includes(column));
+        assert.equal(await failsWith(running.text(), 'BACKUP_SOURCE_FAILED'), error);
+        assert.deepEqual(running.linesRead, []);
+        await assertReusable(pool);
+      }));
+  }
+}

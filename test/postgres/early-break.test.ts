@@ -1,0 +1,167 @@
+// Leaving early, in every way that there is, gives the client back: a pool of one is usable straight afterwards.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+
+import { pgChangeSource } from '../../src/postgres/index.js';
+import { waitForBackend, waitForBackendsGone, waitForBackendsIdle } from '../support/backends.js';
+import { USER, eventIdsOf, eventIdsUpTo, fillLog } from '../support/change-log.js';
+import { settlesWithin } from '../support/deadline.js';
+import { type TestDatabase, withDatabase } from '../support/database.js';
+import { assertReusable, failureOf } from '../support/failures.js';
+import { lanes } from '../support/lanes.js';
+import { sleepAtRow } from '../support/row-functions.js';
+
+// Far more than pipes and sockets hold, so that the server is in the middle of it when the reader leaves.
+const LONG_LOG = { rowCount: 1_000, dataBytes: 50_000 };
+
+async function withLongLog(use: (db: TestDatabase) => Promise<void>): Promise<void> {
+  await withDatabase(async (db) => {
+    await db.createChangeLog();
+    await fillLog(db, LONG_LOG);
+    await use(db);
+  });
+}
+
+for (const lane of lanes) {
+  test(`${lane.name}: hazards 2, 4 and 13: leaving after the first bytes three times, with a pool of one`, () =>
+    withLongLog(async (db) => {
+      const pool = db.pool();
+      for (let round = 1; round <= 3; round += 1) {
+        const { stream } = lane.export(pool, { userId: USER });
+        for await (const chunk of stream) {
+          assert.ok((chunk as Buffer).length > 0);
+          break;
+        }
+        assert.ok(stream.destroyed);
+      }
+      await assertReusable(pool);
+      await waitForBackendsIdle(db);
+      const { stream } = lane.export(pool, { userId: USER, tables: ['none'] });
+      assert.equal((await stream.toArray()).length, 0);
+    }));
+
+  test(`${lane.name}: destroying the stream before its first byte frees the client`, () =>
+    withLongLog(async (db) => {
+      const pool = db.pool();
+      const { stream } = lane.export(pool, { userId: USER });
+      stream.destroy();
+      await settlesWithin(once(stream, 'close'), 1_000);
+      await assertReusable(pool);
+    }));
+
+  test(`${lane.name}: hazard 8: destroying the stream while a read is pending ends the server's work too`, () =>
+    withLongLog(async (db) => {
+      await sleepAtRow(db, 5);
+      const pool = db.pool();
+      const { stream } = lane.export(pool, { userId: USER, batchSize: 2 });
+      stream.resume();
+      await waitForBackend(db, (backend) => backend.waitsFor === 'Timeout/PgSleep');
+      stream.destroy();
+      await settlesWithin(once(stream, 'close'), 1_000);
+      await waitForBackendsGone(db);
+      await assertReusable(pool);
+    }));
+}
+
+test('pgChangeSource: hazards 2 and 4: break after one row three times, with a pool of one', () =>
+  withLongLog(async (db) => {
+    const pool = db.pool();
+    for (let round = 1; round <= 3; round += 1) {
+      for await (const row of pgChangeSource(pool, { userId: USER, batchSize: 10 })) {
+        assert.equal(row.recordId, 'row-1');
+        break;
+      }
+    }
+    await assertReusable(pool);
+    await waitForBackendsIdle(db);
+  }));
+
+test('pgChangeSource: break after one batch three times, with a pool of one', () =>
+  withLongLog(async (db) => {
+    const pool = db.pool();
+    for (let round = 1; round <= 3; round += 1) {
+      for await (const batch of pgChangeSource(pool, { userId: USER, batchSize: 10 }).batches()) {
+        assert.equal(batch.length, 10);
+        break;
+      }
+    }
+    await assertReusable(pool);
+  }));
+
+test('pgChangeSource: break at the last row, before the end was told, frees the client', () =>
+  withDatabase(async (db) => {
+    await db.createChangeLog();
+    await fillLog(db, { rowCount: 20 });
+    const pool = db.pool();
+    for (let round = 1; round <= 3; round += 1) {
+      for await (const row of pgChangeSource(pool, { userId: USER, batchSize: 10 })) {
+        if (row.recordId === 'row-20') break;
+      }
+    }
+    await assertReusable(pool);
+  }));
+
+test("pgChangeSource: an error of the reader's own frees the client and stays that error", () =>
+  withLongLog(async (db) => {
+    const pool = db.pool();
+    const mine = new Error('the reader failed');
+    const read = async (): Promise<void> => {
+      for await (const row of pgChangeSource(pool, { userId: USER })) {
+        if (row.recordId === 'row-3') throw mine;
+      }
+    };
+    assert.equal(await failureOf(read()), mine);
+    await assertReusable(pool);
+  }));
+
+test('pgChangeSource: await using frees the client, and is harmless after the end', () =>
+  withLongLog(async (db) => {
+    const pool = db.pool();
+    {
+      await using source = pgChangeSource(pool, { userId: USER });
+      await source.ready();
+    }
+    await assertReusable(pool);
+    {
+      await using source = pgChangeSource(pool, { userId: USER, tables: ['none'] });
+      for await (const row of source) assert.fail(row.recordId);
+      await source[Symbol.asyncDispose]();
+    }
+    await assertReusable(pool);
+  }));
+
+test('pgChangeSource: hazard 6: return() during a pending read settles at once', () =>
+  withLongLog(async (db) => {
+    await sleepAtRow(db, 5);
+    const pool = db.pool();
+    const rows = pgChangeSource(pool, { userId: USER, batchSize: 2 })[Symbol.asyncIterator]();
+    for (let n = 1; n <= 4; n += 1) await rows.next();
+    const pending = failureOf(rows.next());
+    await waitForBackend(db, (backend) => backend.waitsFor === 'Timeout/PgSleep');
+    await settlesWithin(rows.return?.() ?? Promise.reject(new Error('no return')), 250);
+    assert.ok((await pending) instanceof TypeError);
+    assert.deepEqual(await rows.next(), { done: true, value: undefined });
+    await waitForBackendsGone(db);
+    await assertReusable(pool);
+  }));
+
+test('pgChangeSource: hazard 3: reads that overlap get each row once, in order', () =>
+  withDatabase(async (db) => {
+    await db.createChangeLog();
+    await fillLog(db, { rowCount: 95 });
+    const rows = pgChangeSource(db.pool(), { userId: USER, batchSize: 10 })[Symbol.asyncIterator]();
+    const results = await settlesWithin(
+      Promise.all(Array.from({ length: 100 }, () => rows.next())),
+      5_000,
+    );
+    const ids = results.flatMap((result) => (result.done === true ? [] : [result.value.id]));
+    assert.deepEqual(ids, eventIdsUpTo(95));
+  }));
+
+test('the long log is what it claims to be', () =>
+  withLongLog(async (db) => {
+    const [lane] = lanes;
+    const text = await lane?.export(db.pool(), { userId: USER }).text();
+    assert.deepEqual(eventIdsOf(text ?? ''), eventIdsUpTo(LONG_LOG.rowCount));
+  }));

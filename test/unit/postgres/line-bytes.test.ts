@@ -1,0 +1,73 @@
+// The slab that lines are written into: what was taken stays as it is, and growing stays cheap.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { LineBytes } from '../../../src/postgres/line-bytes.js';
+
+function write(output: LineBytes, text: string, room = text.length): void {
+  output.reserve(room);
+  output.end += output.bytes.write(text, output.end, 'latin1');
+}
+
+test('what was written is taken once, in order', () => {
+  const output = new LineBytes();
+  assert.equal(output.length, 0);
+  assert.equal(output.take().length, 0);
+  write(output, 'one', 1000);
+  write(output, 'two');
+  assert.equal(output.length, 6);
+  assert.equal(Buffer.from(output.take()).toString(), 'onetwo');
+  assert.equal(output.length, 0);
+  write(output, 'three');
+  assert.equal(Buffer.from(output.take()).toString(), 'three');
+  assert.equal(output.take().length, 0);
+});
+
+test('what was taken never changes, through any number of slabs', () => {
+  const output = new LineBytes();
+  const pieces: { taken: Uint8Array; copy: Buffer }[] = [];
+  for (let index = 0; index < 400; index += 1) {
+    write(output, String(index).repeat(1 + ((index * 37) % 2000)), 20_000);
+    if (index % 3 === 0) {
+      const taken = output.take();
+      pieces.push({ taken, copy: Buffer.from(taken) });
+    }
+  }
+  for (const { taken, copy } of pieces) assert.ok(copy.equals(taken));
+});
+
+test('what waits stays in one piece when the slab is full', () => {
+  const output = new LineBytes();
+  let expected = '';
+  for (let index = 0; index < 1000; index += 1) {
+    const text = `${index},`.repeat(100);
+    write(output, text);
+    expected += text;
+  }
+  assert.ok(Buffer.from(expected).equals(output.take()));
+});
+
+test('what waits for long is not copied for each line', () => {
+  const output = new LineBytes();
+  const line = 'x'.repeat(500);
+  let slabs = 0;
+  let { bytes } = output;
+  for (let index = 0; index < 20_000; index += 1) {
+    write(output, line, 1000);
+    if (output.bytes !== bytes) slabs += 1;
+    bytes = output.bytes;
+  }
+  assert.equal(output.length, 10_000_000);
+  assert.ok(slabs < 15, `${slabs} slabs for 10 MB`);
+});
+
+test('a reserve that fits keeps the slab', () => {
+  const output = new LineBytes();
+  output.reserve(1);
+  const { bytes } = output;
+  output.reserve(bytes.length);
+  assert.equal(output.bytes, bytes);
+  output.reserve(bytes.length + 1);
+  assert.notEqual(output.bytes, bytes);
+  assert.ok(output.bytes.length > bytes.length);
+});

@@ -2,7 +2,7 @@
 export default {
   entry: [
     'src/index.ts',
-    'src/{postgres,http}/index.ts',
+    'src/{postgres,archive,http}/index.ts',
     'test/**/*.test.ts',
     // Compiled by a test, never imported.
     'test/types/*.ts',

@@ -149,8 +149,9 @@ function memberTexts(bytes: Uint8Array): Map<string, string> {
         throw invalid('a member name that no manifest has', { byteOffset: range.keyStart });
       }
       const value = bytes.subarray(range.valueStart, range.valueEnd);
-      if (name === 'firstPosition' || name === 'lastPosition') assertDistinct(value);
-      if (name === 'segments') for (const segment of elements(value)) assertDistinct(segment);
+      if (name === 'firstPosition' || name === 'lastPosition') assertDistinct(value, range);
+      if (name === 'segments')
+        for (const segment of elements(value)) assertDistinct(segment, range);
       texts.set(name, decoder.decode(value));
     }
   } catch (error) {
@@ -186,9 +187,15 @@ function distinctMembers(bytes: Uint8Array): MemberRange[] {
   return ranges;
 }
 
-function assertDistinct(value: Uint8Array): void {
+function assertDistinct(value: Uint8Array, { valueStart }: MemberRange): void {
   // What is no object is told by the schema.
-  if (value[0] === 0x7b) distinctMembers(value);
+  if (value[0] !== 0x7b) return;
+  try {
+    distinctMembers(value);
+  } catch (error) {
+    if (!(error instanceof JsonScanError)) throw error;
+    throw new JsonScanError(error.reason, valueStart);
+  }
 }
 
 /** The elements of the array that `bytes`, which has been scanned before, is; none for another value. */

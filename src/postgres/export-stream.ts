@@ -39,6 +39,8 @@ export interface PgExportStreamOptions extends PgExportOptions, FlushOptions {
  * with its error; `destroy()` gives the database client back at once.
  */
 export interface PgExportStream extends Readable {
+  /** Whose export it is. */
+  readonly userId: string;
   /**
    * Settles when the first row, or the proof that there is none, has arrived. Starts the export if
    * nothing has yet. A host awaits it before it writes headers, while it can still answer 503.
@@ -154,6 +156,10 @@ class CopyExportStream extends Readable implements PgExportStream, CopyListener,
       if (this.#gate.isDue(this.#lines.lineCount)) this.#cut(true);
       else if (this.#output.length >= this.#pieceBytes) this.#cut(false);
     });
+  }
+
+  get userId(): string {
+    return this.#request.userId;
   }
 
   get progress(): FlushProgress {

@@ -1,0 +1,42 @@
+// The errors of a container, made in one place.
+
+import { BackupError } from '../errors.js';
+import type { ArchiveFeature } from '../errors.js';
+
+/** What a container is not. `reason` must not quote it. */
+export function archiveInvalid(
+  reason: string,
+  at: { readonly entry?: string; readonly byteOffset?: number } = {},
+  cause?: unknown,
+): BackupError<'BACKUP_ARCHIVE_INVALID'> {
+  const { entry, byteOffset } = at;
+  const where =
+    (entry === undefined ? '' : ` (${entry})`) +
+    (byteOffset === undefined ? '' : ` at byte ${byteOffset}`);
+  const message = `not a whole archive: ${reason}${where}`;
+  return new BackupError('BACKUP_ARCHIVE_INVALID', message, { reason, ...at }, cause);
+}
+
+/** A feature of zip that no archive of this format uses. */
+export function unsupportedFeature(
+  feature: ArchiveFeature,
+  sentence: string,
+  at: { readonly entry?: string; readonly found?: number } = {},
+): BackupError<'BACKUP_FORMAT_UNSUPPORTED'> {
+  const message = `the archive cannot be read: ${sentence}`;
+  return new BackupError('BACKUP_FORMAT_UNSUPPORTED', message, { feature, ...at });
+}
+
+/** Something of the archive is beyond a limit of the caller's. */
+export function limitExceeded(
+  limit: string,
+  limitValue: number,
+  entry?: string,
+): BackupError<'BACKUP_LIMIT_EXCEEDED'> {
+  const what = entry ?? 'the archive';
+  return new BackupError('BACKUP_LIMIT_EXCEEDED', `${what} is beyond ${limit} (${limitValue})`, {
+    limit,
+    limitValue,
+    ...(entry !== undefined && { entry }),
+  });
+}

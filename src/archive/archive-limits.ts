@@ -1,0 +1,42 @@
+// How much an archive may ask of whoever reads it: options, checked, with finite defaults.
+
+import { integerOption } from '../stream/flush-policy.js';
+
+/** Limits of a reading. Beyond one, reading fails with `BACKUP_LIMIT_EXCEEDED`. */
+export interface ArchiveLimitOptions {
+  /** Entries in the container. Default 8. */
+  readonly maxEntries?: number | undefined;
+  /** Bytes of `events.jsonl`. Default 1,099,511,627,776: 1 TiB. */
+  readonly maxEntryBytes?: number | undefined;
+  /**
+   * How many times its compressed size an entry may be, beyond its first MiB. Default 200: lines
+   * with their ids and times do not get near it.
+   */
+  readonly maxRatio?: number | undefined;
+  /** Bytes of `manifest.json`; more is `BACKUP_MANIFEST_INVALID`. Default 1,048,576: 1 MiB. */
+  readonly maxManifestBytes?: number | undefined;
+}
+
+/** {@link ArchiveLimitOptions} with their defaults, checked. */
+export type ArchiveLimits = { readonly [Name in keyof ArchiveLimitOptions]-?: number };
+
+/** The names of {@link ArchiveLimitOptions}. */
+export const archiveLimitNames = [
+  'maxEntries',
+  'maxEntryBytes',
+  'maxRatio',
+  'maxManifestBytes',
+] as const;
+
+/** Checks the limits and fills in the defaults. */
+export function archiveLimitsOf(options: ArchiveLimitOptions): ArchiveLimits {
+  const { maxEntries = 8, maxEntryBytes = 2 ** 40, maxRatio = 200 } = options;
+  const { maxManifestBytes = 1024 * 1024 } = options;
+  return {
+    // The directory is read in one piece, with up to 192 KiB for each entry.
+    maxEntries: integerOption('maxEntries', maxEntries, { min: 3, max: 1024 }),
+    maxEntryBytes: integerOption('maxEntryBytes', maxEntryBytes, { min: 0 }),
+    maxRatio: integerOption('maxRatio', maxRatio, { min: 1 }),
+    maxManifestBytes: integerOption('maxManifestBytes', maxManifestBytes, { min: 1 }),
+  };
+}

@@ -1,0 +1,108 @@
+// Holds the bytes of events.jsonl against the manifest while they pass: segment by segment, so that
+// damage is located, and in whole.
+
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import { BackupError } from '../errors.js';
+import type { Manifest } from '../format/manifest.js';
+import { ByteDigest } from '../stream/digest.js';
+
+const entry = 'events.jsonl';
+
+/** Finds what the bytes are not; tells it as soon as it is known. */
+export class EventsCheck {
+  readonly #manifest: Manifest;
+  readonly #report: (problem: BackupError) => void;
+  readonly #digest = new ByteDigest();
+  #lineCount = 0;
+  #segment = 0;
+  #segmentHash: Hash = createHash('sha256');
+  #segmentLeft: number;
+  #lastByte = 0x0a;
+  #segmentStart = { lineNumber: 1, byteOffset: 0 };
+
+  /** @param report - called for each problem; may throw to stop the reading */
+  constructor(manifest: Manifest, report: (problem: BackupError) => void) {
+    this.#manifest = manifest;
+    this.#report = report;
+    this.#segmentLeft = manifest.segments?.[0]?.byteCount ?? Infinity;
+  }
+
+  /** Takes note of the next bytes. */
+  add(chunk: Buffer): void {
+    this.#digest.update(chunk);
+    let rest = chunk;
+    while (rest.length >= this.#segmentLeft) {
+      this.#addToSegment(rest.subarray(0, this.#segmentLeft));
+      rest = rest.subarray(this.#segmentLeft);
+      this.#endSegment();
+    }
+    this.#addToSegment(rest);
+    this.#segmentLeft -= rest.length;
+  }
+
+  /** Takes note of the end. */
+  finish(): void {
+    const { byteCount, eventCount, eventsSha256 } = this.#manifest;
+    const found = this.#digest.byteCount;
+    if (byteCount !== undefined && found !== byteCount) {
+      this.#report(mismatch('byteCount', `${entry} has ${found} bytes instead of ${byteCount}`));
+    }
+    if (this.#digest.sha256Hex() !== eventsSha256) {
+      this.#report(mismatch('eventsSha256', `${entry} is not what its manifest was made for`));
+    }
+    if (this.#lineCount !== eventCount) this.#report(miscounted(eventCount, this.#lineCount));
+  }
+
+  #addToSegment(bytes: Buffer): void {
+    if (this.#segmentLeft !== Infinity) this.#segmentHash.update(bytes);
+    this.#lastByte = bytes.at(-1) ?? this.#lastByte;
+    for (let at = bytes.indexOf(0x0a); at !== -1; at = bytes.indexOf(0x0a, at + 1)) {
+      this.#lineCount += 1;
+    }
+  }
+
+  #endSegment(): void {
+    const { segments = [] } = this.#manifest;
+    const told = segments[this.#segment];
+    const segment = this.#segment;
+    const { lineNumber, byteOffset } = this.#segmentStart;
+    const lineCount = this.#lineCount + 1 - lineNumber;
+    if (this.#lastByte !== 0x0a) this.#report(cutLine(segment));
+    if (told !== undefined && this.#segmentHash.digest('hex') !== told.sha256) {
+      const place = { segment, lineNumber, byteOffset };
+      const message = `${entry} is damaged between byte ${byteOffset} and ${byteOffset + told.byteCount}`;
+      this.#report(mismatch('segments', message, place));
+    } else if (told !== undefined && lineCount !== told.lineCount) {
+      this.#report(miscounted(told.lineCount, lineCount, segment));
+    }
+    this.#segment += 1;
+    this.#segmentHash = createHash('sha256');
+    this.#segmentLeft = segments[this.#segment]?.byteCount ?? Infinity;
+    this.#segmentStart = {
+      lineNumber: this.#lineCount + 1,
+      byteOffset: byteOffset + (told?.byteCount ?? 0),
+    };
+  }
+}
+
+function mismatch(
+  member: 'eventsSha256' | 'byteCount' | 'segments',
+  message: string,
+  place: object = {},
+): BackupError<'BACKUP_DIGEST_MISMATCH'> {
+  return new BackupError('BACKUP_DIGEST_MISMATCH', message, { entry, member, ...place });
+}
+
+function cutLine(segment: number): BackupError<'BACKUP_MANIFEST_INVALID'> {
+  const reason = `segment ${segment} does not end where a line does`;
+  const details = { reason, member: 'segments' };
+  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json: segments: ${reason}`, details);
+}
+
+function miscounted(expected: number, found: number, segment?: number): BackupError {
+  const of = segment === undefined ? entry : `segment ${segment} of ${entry}`;
+  const message = `${of} has ${found} lines instead of ${expected}`;
+  const place = segment === undefined ? {} : { segment };
+  return new BackupError('BACKUP_COUNT_MISMATCH', message, { expected, found, ...place });
+}

@@ -1,0 +1,81 @@
+// The `events` of writeArchive as bytes, whichever lane they come from, and whose they are.
+
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ChangeRow } from '../format/change-row.js';
+import type { ExportSummary } from '../format/summary.js';
+import { toExportLine } from '../format/to-export-line.js';
+import type { ChangeSource } from '../stream/change-source.js';
+import { JsonlSerializer } from '../stream/jsonl-serializer.js';
+
+/**
+ * JSONL bytes that can tell what they were: `pgExportStream(…)`, a `JsonlSerializer` that something
+ * is piped into, or a Readable of the host's own.
+ */
+export interface EventBytes extends Readable {
+  /** What the bytes were; asked for once, after their end. */
+  summary(): ExportSummary;
+  /** Whose they are, where the stream knows. */
+  readonly userId?: string;
+}
+
+/** Bytes of events, ready to be read. */
+export interface EventsInput {
+  readonly bytes: EventBytes;
+  /** What to reject with instead of an error of the bytes: a row was somebody else's. */
+  readonly foreign: () => TypeError | undefined;
+}
+
+/**
+ * Checks `events` and, for a {@link ChangeSource}, starts serialising it.
+ *
+ * @throws TypeError for what is neither, and for bytes that are somebody else's
+ */
+export function eventsInputOf(events: ChangeSource | EventBytes, userId: string): EventsInput {
+  if (isEventBytes(events)) {
+    if (events.userId !== undefined && events.userId !== userId) throw foreignEvents();
+    return { bytes: unlessUnheard(events), foreign: () => undefined };
+  }
+  if (!isChangeSource(events)) {
+    throw new TypeError('events must be a ChangeSource, or a Readable of bytes with summary()');
+  }
+  return serialized(events, userId);
+}
+
+function serialized(source: ChangeSource, userId: string): EventsInput {
+  let foreign: TypeError | undefined;
+  const bytes = new JsonlSerializer({
+    map: (row: ChangeRow) => {
+      if (row.userId === userId) return toExportLine(row);
+      foreign = foreignEvents();
+      throw foreign;
+    },
+  });
+  // Its failure reaches whoever reads the serializer, and leaving early closes the source.
+  pipeline(source.batches(), bytes).catch(() =>
+    source[Symbol.asyncDispose]().catch(() => undefined),
+  );
+  return { bytes: unlessUnheard(bytes), foreign: () => foreign };
+}
+
+// Reading tells of every error; one that comes before or after the reading would end the process.
+function unlessUnheard(bytes: EventBytes): EventBytes {
+  return bytes.on('error', () => undefined);
+}
+
+function foreignEvents(): TypeError {
+  return new TypeError("writeArchive: events hold another user's rows than userId says");
+}
+
+function isEventBytes(events: unknown): events is EventBytes {
+  return events instanceof Readable && 'summary' in events && typeof events.summary === 'function';
+}
+
+function isChangeSource(events: unknown): events is ChangeSource {
+  return (
+    typeof events === 'object' &&
+    events !== null &&
+    'batches' in events &&
+    typeof events.batches === 'function'
+  );
+}

@@ -1,0 +1,92 @@
+// A file as bytes that can be read from anywhere: from disk, or already in memory.
+
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { BackupError } from '../errors.js';
+import { archiveInvalid } from './archive-invalid.js';
+
+/** Bytes that stay where they are. From a path the file is opened once: what is verified is read. */
+export interface FileBytes {
+  readonly byteCount: number;
+  /**
+   * @throws BackupError `BACKUP_SOURCE_FAILED` when reading failed, `BACKUP_ARCHIVE_INVALID` when the
+   * file has become shorter
+   */
+  read(offset: number, byteCount: number): Promise<Buffer>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a file, or takes bytes as one.
+ *
+ * @throws TypeError for what is neither a path nor bytes; BackupError `BACKUP_SOURCE_FAILED`
+ */
+export async function openFileBytes(file: string | Uint8Array): Promise<FileBytes> {
+  if (file instanceof Uint8Array) return inMemory(file);
+  if (typeof file !== 'string') throw new TypeError('an archive is a path or a Uint8Array');
+  try {
+    const handle = await open(file);
+    try {
+      return onDisk(handle, (await handle.stat()).size);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  } catch (error) {
+    throw sourceFailed('opened', error);
+  }
+}
+
+function inMemory(bytes: Uint8Array): FileBytes {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return {
+    byteCount: whole.length,
+    read: (offset, byteCount) => Promise.resolve(whole.subarray(offset, offset + byteCount)),
+    close: () => Promise.resolve(),
+  };
+}
+
+function onDisk(handle: FileHandle, byteCount: number): FileBytes {
+  let closing: Promise<void> | undefined;
+  return {
+    byteCount,
+    read: (offset, wanted) => readFully(handle, offset, wanted),
+    close: () => (closing ??= handle.close()),
+  };
+}
+
+async function readFully(handle: FileHandle, offset: number, wanted: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(wanted);
+  let length = 0;
+  while (length < wanted) {
+    const { bytesRead } = await readSome(handle, bytes.subarray(length), offset + length);
+    if (bytesRead === 0) {
+      throw archiveInvalid('the file has become shorter since it was opened', {
+        byteOffset: offset + length,
+      });
+    }
+    length += bytesRead;
+  }
+  return bytes;
+}
+
+async function readSome(
+  handle: FileHandle,
+  into: Buffer,
+  position: number,
+): Promise<{ readonly bytesRead: number }> {
+  try {
+    return await handle.read(into, 0, into.length, position);
+  } catch (error) {
+    throw sourceFailed('read', error);
+  }
+}
+
+function sourceFailed(what: 'opened' | 'read', cause: unknown): BackupError {
+  return new BackupError(
+    'BACKUP_SOURCE_FAILED',
+    `the archive could not be ${what}: see cause.code`,
+    { stage: 'read', rowCount: 0 },
+    cause,
+  );
+}

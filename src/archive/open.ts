@@ -1,0 +1,154 @@
+// An archive for reading: refused unless its container, manifest and signature hold; then bytes and
+// lines, proven at their end.
+
+import { BackupError } from '../errors.js';
+import type { ExportLine } from '../format/export-line.js';
+import type { Manifest } from '../format/manifest.js';
+import type {
+  Archive,
+  ArchiveLinesOptions,
+  ArchiveVerifyOptions,
+  PublicKey,
+  VerifyReport,
+} from '../stream/archive-port.js';
+import { integerOption } from '../stream/flush-policy.js';
+import { parseJsonl } from '../stream/jsonl-parser.js';
+import { longestLineBytes } from '../stream/line-splitter.js';
+import { refuseUnknown } from '../stream/option-names.js';
+import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
+import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
+import { readContainer } from './container.js';
+import type { Container } from './container.js';
+import { openFileBytes } from './file-bytes.js';
+import type { FileBytes } from './file-bytes.js';
+import { signaturePolicyOf } from './signature-policy.js';
+import { signalOption, verifyFile, verifyOptionNames, verifyRequestOf } from './verify.js';
+
+/** Options of {@link openArchive}. */
+export interface OpenArchiveOptions extends ArchiveLimitOptions {
+  /** Keys of which one must have signed the archive, unless `requireSignature` is false. */
+  readonly trustedKeys?: readonly PublicKey[] | undefined;
+  /**
+   * Whether an archive without a signature is refused. Default: yes when there are trusted keys. A
+   * signature that is there must hold in either case.
+   */
+  readonly requireSignature?: boolean | undefined;
+}
+
+/**
+ * Opens an archive: any zip of `events.jsonl` and `manifest.json`, of either the writer of this
+ * library or one that packed the same entries again. Container, manifest and signature are checked
+ * here, the events while they are read. The file stays open and is not opened again, so that what
+ * was verified is what is read; close it with `await using`.
+ *
+ * @param file - a path, or the archive's bytes, which must not change while it is open
+ * @throws TypeError or RangeError for options that are none; BackupError `BACKUP_SOURCE_FAILED`,
+ * `BACKUP_ARCHIVE_INVALID`, `BACKUP_FORMAT_UNSUPPORTED`, `BACKUP_LIMIT_EXCEEDED`,
+ * `BACKUP_ENTRY_MISSING`, `BACKUP_ENTRY_UNEXPECTED`, `BACKUP_MANIFEST_INVALID`,
+ * `BACKUP_SIGNATURE_MISSING`, `BACKUP_SIGNATURE_INVALID`, `BACKUP_KEY_UNTRUSTED`
+ *
+ * @example
+ * ```ts
+ * import { openArchive } from 'backup-streams/archive';
+ *
+ * async function countDeletes(path: string): Promise<number> {
+ *   await using archive = await openArchive(path);
+ *   let count = 0;
+ *   for await (const line of archive.lines()) if (line.op === 'delete') count += 1;
+ *   return count;
+ * }
+ * ```
+ */
+export async function openArchive(
+  file: string | Uint8Array,
+  options: OpenArchiveOptions = {},
+): Promise<Archive> {
+  refuseUnknown('openArchive', options, ['trustedKeys', 'requireSignature', ...archiveLimitNames]);
+  const limits = archiveLimitsOf(options);
+  const policy = signaturePolicyOf(options);
+  const bytes = await openFileBytes(file);
+  try {
+    const container = await readContainer(bytes, limits, refuse);
+    const opened = await container.manifest(policy, refuse);
+    // A container without a manifest was refused above.
+    return new ZipArchive(container, limits, opened?.manifest as Manifest);
+  } catch (error) {
+    await bytes.close();
+    throw error;
+  }
+}
+
+function refuse(problem: BackupError): never {
+  throw problem;
+}
+
+class ZipArchive implements Archive {
+  readonly manifest: Manifest;
+  readonly #container: Container;
+  readonly #limits: ArchiveLimits;
+  #isClosed = false;
+
+  constructor(container: Container, limits: ArchiveLimits, manifest: Manifest) {
+    this.#container = container;
+    this.#limits = limits;
+    this.manifest = manifest;
+  }
+
+  bytes(): AsyncIterable<Uint8Array> {
+    this.#assertOpen();
+    return this.#container.eventBytes(this.manifest, refuse);
+  }
+
+  lines(options: ArchiveLinesOptions = {}): AsyncIterable<ExportLine> {
+    this.#assertOpen();
+    refuseUnknown('lines', options, ['maxLineBytes', 'signal']);
+    const { maxLineBytes = this.manifest.maxLineBytes ?? longestLineBytes } = options;
+    integerOption('maxLineBytes', maxLineBytes, { min: 0 });
+    return this.#eachLine(Math.max(1, Math.min(maxLineBytes, longestLineBytes)), {
+      signal: signalOption(options.signal),
+    });
+  }
+
+  async verify(options: ArchiveVerifyOptions = {}): Promise<VerifyReport> {
+    this.#assertOpen();
+    refuseUnknown('verify', options, verifyOptionNames);
+    return verifyFile(this.#file, this.#limits, verifyRequestOf(options));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    await this.#file.close();
+  }
+
+  get #file(): FileBytes {
+    return this.#container.file;
+  }
+
+  async *#eachLine(
+    maxLineBytes: number,
+    { signal }: { readonly signal: AbortSignal | undefined },
+  ): AsyncGenerator<ExportLine, void, undefined> {
+    let lineNumber = 0;
+    for await (const line of parseJsonl(this.bytes(), { maxLineBytes })) {
+      signal?.throwIfAborted();
+      lineNumber += 1;
+      this.#checkVersion(line.schemaVersion, lineNumber);
+      yield line;
+    }
+  }
+
+  #checkVersion(version: number, lineNumber: number): void {
+    const { schemaVersionMin = Infinity, schemaVersionMax = 0 } = this.manifest;
+    if (version >= schemaVersionMin && version <= schemaVersionMax) return;
+    const member = version < schemaVersionMin ? 'schemaVersionMin' : 'schemaVersionMax';
+    const reason = `line ${lineNumber} is outside the range of versions that it tells`;
+    throw new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json: ${member}: ${reason}`, {
+      reason,
+      member,
+    });
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new TypeError('the archive is closed');
+  }
+}

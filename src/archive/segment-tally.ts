@@ -1,0 +1,97 @@
+// What the manifest says of the events' bytes, counted while they pass: digests in whole and by
+// segment, lines, and the longest of them.
+
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import type { SegmentDigest } from '../format/manifest.js';
+import { ByteDigest } from '../stream/digest.js';
+
+const baseSegmentBytes = 8 * 1024 * 1024;
+const segmentsPerSize = 512;
+
+/**
+ * Where a segment ends: at the first line end from this many bytes on. Every 512 segments the size
+ * doubles, so that the manifest of any log stays small.
+ *
+ * @param index - the segment's, from 0
+ */
+export function segmentTarget(index: number): number {
+  return baseSegmentBytes * 2 ** Math.floor(index / segmentsPerSize);
+}
+
+/** Gathers what `manifest.json` says of the bytes of `events.jsonl`. */
+export class SegmentTally {
+  readonly #digest = new ByteDigest();
+  readonly #segments: SegmentDigest[] = [];
+  #hash: Hash = createHash('sha256');
+  #segmentBytes = 0;
+  #segmentLines = 0;
+  #lineCount = 0;
+  #lineBytes = 0;
+  #maxLineBytes = 0;
+
+  /** Lines so far. */
+  get lineCount(): number {
+    return this.#lineCount + this.#segmentLines;
+  }
+
+  /** Bytes so far. */
+  get byteCount(): number {
+    return this.#digest.byteCount;
+  }
+
+  /** Bytes of the longest line so far, its line feed not counted. */
+  get maxLineBytes(): number {
+    return this.#maxLineBytes;
+  }
+
+  /** Whether the bytes so far are whole lines. */
+  get isAtLineEnd(): boolean {
+    return this.#lineBytes === 0;
+  }
+
+  /** Takes note of bytes, cut anywhere. */
+  add(chunk: Buffer): void {
+    this.#digest.update(chunk);
+    let segmentStart = 0;
+    let lineStart = 0;
+    for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, lineStart)) {
+      this.#lineBytes += end - lineStart;
+      if (this.#lineBytes > this.#maxLineBytes) this.#maxLineBytes = this.#lineBytes;
+      this.#lineBytes = 0;
+      this.#segmentLines += 1;
+      lineStart = end + 1;
+      const inSegment = this.#segmentBytes + lineStart - segmentStart;
+      if (inSegment >= segmentTarget(this.#segments.length)) {
+        this.#addToSegment(chunk.subarray(segmentStart, lineStart));
+        this.#endSegment();
+        segmentStart = lineStart;
+      }
+    }
+    this.#lineBytes += chunk.length - lineStart;
+    this.#addToSegment(chunk.subarray(segmentStart));
+  }
+
+  /** What the bytes were; once, after the last of them. */
+  finish(): { readonly sha256: string; readonly segments: readonly SegmentDigest[] } {
+    if (this.#segmentBytes > 0) this.#endSegment();
+    return { sha256: this.#digest.sha256Hex(), segments: this.#segments };
+  }
+
+  #addToSegment(bytes: Buffer): void {
+    this.#hash.update(bytes);
+    this.#segmentBytes += bytes.length;
+  }
+
+  #endSegment(): void {
+    this.#lineCount += this.#segmentLines;
+    this.#segments.push({
+      lineCount: this.#segmentLines,
+      byteCount: this.#segmentBytes,
+      sha256: this.#hash.digest('hex'),
+    });
+    this.#hash = createHash('sha256');
+    this.#segmentBytes = 0;
+    this.#segmentLines = 0;
+  }
+}

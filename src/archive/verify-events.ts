@@ -1,0 +1,173 @@
+// Looks at every line of an archive's events: is it valid, in order, and what the manifest tells?
+
+import { BackupError, isBackupError } from '../errors.js';
+import { LineOrder } from '../format/line-order.js';
+import { lineIndex, LineScanner } from '../format/line-scan.js';
+import type { Manifest } from '../format/manifest.js';
+import type { Position } from '../format/position.js';
+import { sortByUtf8 } from '../format/summary.js';
+import { LineSplitter } from '../stream/line-splitter.js';
+import type { ReportProblem } from './container.js';
+
+/** Where a line begins. */
+export interface LinePlace {
+  readonly lineNumber: number;
+  /** In `events.jsonl`, from 0. */
+  readonly byteOffset: number;
+}
+
+/** Called for each problem of a line. */
+export type ReportLineProblem = (problem: BackupError, place: LinePlace) => void;
+
+/** Checks lines in bytes that come cut anywhere. Damage of one line does not hide another's. */
+export class LinesCheck {
+  readonly #report: ReportLineProblem;
+  readonly #splitter: LineSplitter;
+  readonly #scanner = new LineScanner();
+  readonly #order = new LineOrder();
+  readonly #facts: LineFactsCheck;
+  #byteOffset = 0;
+  #isStopped = false;
+  #areAllValid = true;
+
+  constructor(maxLineBytes: number, report: ReportLineProblem) {
+    this.#report = report;
+    this.#splitter = new LineSplitter(maxLineBytes);
+    this.#facts = new LineFactsCheck(this.#scanner);
+  }
+
+  /** Checks the lines that end in the chunk. */
+  add(chunk: Buffer): void {
+    if (this.#isStopped) return;
+    const splitter = this.#splitter;
+    splitter.feed(chunk);
+    while (this.#step(() => splitter.next())) {
+      this.#checkLine(chunk);
+      this.#byteOffset += splitter.end - splitter.start + 1;
+    }
+    this.#facts.keepLast();
+  }
+
+  /** Checks what the lines were in all against the manifest, if there is one and all were valid. */
+  finish(manifest: Manifest | undefined, report: ReportProblem): void {
+    if (!this.#isStopped) {
+      this.#step(() => {
+        this.#splitter.finish();
+        return false;
+      });
+    }
+    if (manifest !== undefined && this.#areAllValid) this.#facts.compare(manifest, report);
+  }
+
+  /** A step of the splitter. After one that failed nobody knows where the next line begins. */
+  #step(step: () => boolean): boolean {
+    try {
+      return step();
+    } catch (error) {
+      this.#isStopped = true;
+      this.#tell(error, this.#splitter.lineNumber);
+      return false;
+    }
+  }
+
+  #checkLine(chunk: Buffer): void {
+    const { bytes, start, end, lineNumber } = this.#splitter;
+    try {
+      this.#scanner.scan(bytes, start, end, lineNumber);
+    } catch (error) {
+      this.#tell(error, lineNumber);
+      return;
+    }
+    const order = this.#order.compare(this.#scanner);
+    if (order <= 0) {
+      const reason = order < 0 ? 'earlier' : 'repeated';
+      const message = `line ${lineNumber} ${order < 0 ? 'should stand before' : 'is the same event as'} the line before it`;
+      this.#tell(new BackupError('BACKUP_ORDER_VIOLATED', message, { lineNumber, reason }));
+    }
+    this.#facts.add(end - start, bytes.buffer === chunk.buffer);
+  }
+
+  #tell(error: unknown, lineNumber = this.#splitter.lineNumber): void {
+    if (!isBackupError(error)) throw error;
+    this.#areAllValid = false;
+    const told = 'lineNumber' in error.details ? error.details.lineNumber : undefined;
+    this.#report(error, { lineNumber: told ?? lineNumber, byteOffset: this.#byteOffset });
+  }
+}
+
+// What the manifest tells of the lines besides their bytes and count.
+class LineFactsCheck {
+  readonly #scanner: LineScanner;
+  readonly #apps: { readonly bytes: Buffer; readonly app: string }[] = [];
+  #schemaVersionMin = Infinity;
+  #schemaVersionMax = 0;
+  #maxLineBytes = 0;
+  #first: Position | undefined;
+  #last: Position | undefined;
+  #isLastKept = true;
+
+  constructor(scanner: LineScanner) {
+    this.#scanner = scanner;
+  }
+
+  /**
+   * Takes note of the line that has just been scanned.
+   *
+   * @param isStable - whether its bytes stay until `keepLast` is called
+   */
+  add(lineBytes: number, isStable: boolean): void {
+    const { schemaVersion } = this.#scanner;
+    if (schemaVersion < this.#schemaVersionMin) this.#schemaVersionMin = schemaVersion;
+    if (schemaVersion > this.#schemaVersionMax) this.#schemaVersionMax = schemaVersion;
+    if (lineBytes > this.#maxLineBytes) this.#maxLineBytes = lineBytes;
+    this.#addApp();
+    this.#first ??= this.#position();
+    this.#isLastKept = false;
+    if (!isStable) this.keepLast();
+  }
+
+  keepLast(): void {
+    if (!this.#isLastKept) this.#last = this.#position();
+    this.#isLastKept = true;
+  }
+
+  compare(manifest: Manifest, report: ReportProblem): void {
+    const found: Partial<Record<keyof Manifest, unknown>> = {
+      apps: sortByUtf8([...new Set(this.#apps.map(({ app }) => app))]),
+      schemaVersionMin: this.#first && this.#schemaVersionMin,
+      schemaVersionMax: this.#first && this.#schemaVersionMax,
+      // Older manifests do not have these.
+      ...(manifest.maxLineBytes !== undefined && { maxLineBytes: this.#maxLineBytes }),
+      ...(manifest.firstPosition && { firstPosition: this.#first, lastPosition: this.#last }),
+    };
+    for (const [member, value] of Object.entries(found)) {
+      const told = manifest[member as keyof Manifest];
+      if (JSON.stringify(told) !== JSON.stringify(value)) report(disagreement(member));
+    }
+  }
+
+  #addApp(): void {
+    const { bytes } = this.#scanner;
+    const start = this.#scanner.starts[lineIndex.appId] ?? 0;
+    const end = this.#scanner.ends[lineIndex.appId] ?? 0;
+    const length = end - start;
+    for (const known of this.#apps) {
+      if (known.bytes.length === length && known.bytes.compare(bytes, start, end) === 0) return;
+    }
+    const spelt = Buffer.from(bytes.subarray(start, end));
+    this.#apps.push({ bytes: spelt, app: this.#scanner.text('appId') });
+  }
+
+  #position(): Position {
+    // In the order in which a manifest writes them.
+    return { createdAt: this.#scanner.text('createdAt'), eventId: this.#scanner.text('eventId') };
+  }
+}
+
+function disagreement(member: string): BackupError<'BACKUP_MANIFEST_INVALID'> {
+  const reason = 'not what the lines of events.jsonl give';
+  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json: ${member}: ${reason}`, {
+    reason,
+    member,
+  });
+}

@@ -1,0 +1,231 @@
+// Events in, an archive out: one pass, the manifest last, so that what has one is whole.
+
+import type { Writable } from 'node:stream';
+import { formatVersion } from '../format/manifest.js';
+import type { Manifest } from '../format/manifest.js';
+import { maxSchemaVersion } from '../format/schema-version.js';
+import type { ExportSummary } from '../format/summary.js';
+import { canonicalTimestamp } from '../format/timestamp.js';
+import type { ChangeSource } from '../stream/change-source.js';
+import { integerOption, maxTimerMs } from '../stream/flush-policy.js';
+import { refuseUnknown } from '../stream/option-names.js';
+import { identified } from './archive-id.js';
+import { ByteSink } from './byte-sink.js';
+import type { CompressionLevel } from './deflate-blocks.js';
+import { eventsInputOf } from './events-input.js';
+import type { EventBytes } from './events-input.js';
+import { signingKeyOf } from './keys.js';
+import type { PrivateKey } from './keys.js';
+import { producedByDefault } from './produced-by.js';
+import { SegmentTally } from './segment-tally.js';
+import { signManifest } from './signature.js';
+import { ZipWriter } from './zip-writer.js';
+
+/** Options of {@link writeArchive}. */
+export interface WriteArchiveOptions {
+  /** Whose events these are: a non-empty text. */
+  readonly userId: string;
+  /**
+   * The events, read once: a `ChangeSource`, of which every row must be the user's; or JSONL bytes,
+   * which must be the user's when they say whose they are, as those of `pgExportStream` do.
+   */
+  readonly events: ChangeSource | EventBytes;
+  /** When the archive is made. Default: now. The only thing in it that comes from a clock. */
+  readonly at?: Date | undefined;
+  /** An Ed25519 private key: adds `manifest.sig`. */
+  readonly signingKey?: PrivateKey | undefined;
+  /**
+   * The highest schema version that the producer knows. Default, and never less than: the highest
+   * among the events; 1 for none.
+   */
+  readonly schemaVersion?: number | undefined;
+  /** Name and version of the producer, for whoever looks into the archive later. */
+  readonly producedBy?: string | undefined;
+  /** zlib's level, 0 (stored) to 9. Default 6. */
+  readonly compressionLevel?: CompressionLevel | undefined;
+  /**
+   * Announces in the zip that the events may be 4 GiB or more. Without it they may be too, and every
+   * reader that uses the directory reads them; some that read the zip from a pipe do not. Default
+   * false: readers from before zip64 read every smaller archive.
+   */
+  readonly zip64?: boolean | undefined;
+  /** Aborts the writing, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the destination may take nothing, in milliseconds. Default 120,000. */
+  readonly sinkStallTimeoutMs?: number | undefined;
+}
+
+const optionNames = [
+  'userId',
+  'events',
+  'at',
+  'signingKey',
+  'schemaVersion',
+  'producedBy',
+  'compressionLevel',
+  'zip64',
+  'signal',
+  'sinkStallTimeoutMs',
+] as const;
+
+/**
+ * Writes an archive: a zip of `events.jsonl` and, after it, `manifest.json`, which tells what the
+ * events are; with a key `manifest.sig` too. Ends the destination. The same rows, `at` and level
+ * give the same bytes.
+ *
+ * The promise is fulfilled when the destination has taken everything. Any failure of the events, the
+ * destination or the caller's signal destroys both of them and leaves neither a manifest nor a
+ * directory, so that nothing reads what was written so far as an archive.
+ *
+ * @param destination - takes the bytes; its back-pressure is obeyed
+ * @returns the manifest
+ * @throws TypeError or RangeError for options that are none, and when events are another user's;
+ * BackupError `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; whatever the events fail with;
+ * `signal.reason` after an abort
+ *
+ * @example
+ * ```ts
+ * import { createWriteStream } from 'node:fs';
+ * import pg from 'pg';
+ * import { writeArchive } from 'backup-streams/archive';
+ * import { pgExportStream } from 'backup-streams/postgres';
+ *
+ * async function archiveUser(pool: pg.Pool, userId: string): Promise<string | undefined> {
+ *   const manifest = await writeArchive(createWriteStream('user.mana'), {
+ *     userId,
+ *     events: pgExportStream(pool, { userId }),
+ *   });
+ *   return manifest.archiveId;
+ * }
+ * ```
+ */
+export async function writeArchive(
+  destination: Writable,
+  options: WriteArchiveOptions,
+): Promise<Manifest> {
+  const plan = writePlanOf(destination, options);
+  const input = eventsInputOf(options.events, plan.userId);
+  const tally = new SegmentTally();
+  const sink = new ByteSink(destination, {
+    lineCount: () => tally.lineCount,
+    signal: options.signal,
+    stallTimeoutMs: plan.sinkStallTimeoutMs,
+    onFailure: (error) => {
+      input.bytes.destroy(error as Error);
+    },
+  });
+  try {
+    return await writeEntries(new ZipWriter(sink), { bytes: input.bytes, tally, plan });
+  } catch (error) {
+    const cause = sink.failure === undefined ? (input.foreign() ?? error) : sink.failure.error;
+    sink.fail(cause);
+    throw cause;
+  }
+}
+
+interface WritePlan {
+  readonly userId: string;
+  readonly createdAt: string;
+  readonly signing: ReturnType<typeof signingKeyOf> | undefined;
+  readonly schemaVersion: number;
+  readonly producedBy: string;
+  readonly level: CompressionLevel;
+  readonly isZip64: boolean;
+  readonly sinkStallTimeoutMs: number;
+}
+
+function writePlanOf(destination: Writable, options: WriteArchiveOptions): WritePlan {
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw new TypeError('writeArchive takes an options object: { userId, events }');
+  }
+  refuseUnknown('writeArchive', options, optionNames);
+  if (typeof destination?.write !== 'function' || !destination.writable) {
+    throw new TypeError('the destination must be a Writable that is neither ended nor destroyed');
+  }
+  const { userId, at = new Date(), signingKey, producedBy = producedByDefault } = options;
+  const { compressionLevel = 6, schemaVersion = 1, zip64 = false, signal } = options;
+  if (typeof userId !== 'string' || userId === '' || !userId.isWellFormed()) {
+    throw new TypeError('userId must be a non-empty text');
+  }
+  const createdAt = at instanceof Date ? canonicalTimestamp(at) : undefined;
+  if (createdAt === undefined) throw new TypeError('at must be a Date from year 1 to 9999');
+  if (typeof producedBy !== 'string' || !producedBy.isWellFormed()) {
+    throw new TypeError('producedBy must be a text');
+  }
+  if (typeof zip64 !== 'boolean') throw new TypeError('zip64 must be a boolean');
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError('signal must be an AbortSignal');
+  }
+  const { sinkStallTimeoutMs = 120_000 } = options;
+  return {
+    userId,
+    createdAt,
+    signing: signingKey === undefined ? undefined : signingKeyOf(signingKey),
+    schemaVersion: integerOption('schemaVersion', schemaVersion, { min: 1, max: maxSchemaVersion }),
+    producedBy,
+    level: integerOption('compressionLevel', compressionLevel, {
+      min: 0,
+      max: 9,
+    }) as CompressionLevel,
+    isZip64: zip64,
+    sinkStallTimeoutMs: integerOption('sinkStallTimeoutMs', sinkStallTimeoutMs, {
+      min: 1,
+      max: maxTimerMs,
+    }),
+  };
+}
+
+async function writeEntries(
+  zip: ZipWriter,
+  from: { readonly bytes: EventBytes; readonly tally: SegmentTally; readonly plan: WritePlan },
+): Promise<Manifest> {
+  const { bytes, tally, plan } = from;
+  await zip.addStream('events.jsonl', tallied(bytes, tally), plan);
+  const { manifest, bytes: manifestBytes } = identified(manifestOf(bytes.summary(), tally, plan));
+  await zip.add('manifest.json', manifestBytes);
+  if (plan.signing !== undefined) {
+    const signature = signManifest(manifestBytes, plan.signing.key);
+    await zip.add('manifest.sig', signature, { isStored: true });
+  }
+  await zip.end();
+  return manifest;
+}
+
+async function* tallied(
+  chunks: AsyncIterable<unknown>,
+  tally: SegmentTally,
+): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of chunks) {
+    if (!(chunk instanceof Uint8Array)) throw new TypeError('events must be a Readable of bytes');
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    tally.add(bytes);
+    yield bytes;
+  }
+}
+
+function manifestOf(summary: ExportSummary, tally: SegmentTally, plan: WritePlan): Manifest {
+  const { sha256, segments } = tally.finish();
+  const { eventCount, byteCount, sha256: toldSha256, apps, ...range } = summary;
+  // A host's own stream says in its summary what the manifest will promise of its bytes.
+  const isTrue =
+    eventCount === tally.lineCount &&
+    byteCount === tally.byteCount &&
+    toldSha256 === sha256 &&
+    tally.isAtLineEnd;
+  if (!isTrue) throw new TypeError('events: summary() does not tell what the bytes were');
+  return {
+    formatVersion,
+    schemaVersion: Math.max(plan.schemaVersion, summary.schemaVersionMax ?? 1),
+    userId: plan.userId,
+    createdAt: plan.createdAt,
+    eventCount,
+    eventsSha256: sha256,
+    apps,
+    producedBy: plan.producedBy,
+    ...range,
+    byteCount,
+    maxLineBytes: tally.maxLineBytes,
+    segments,
+    ...(plan.signing !== undefined && { signingKeyId: plan.signing.keyId }),
+  };
+}

@@ -1,0 +1,160 @@
+// The headers of a zip's entries, out of bytes (APPNOTE 6.3.10, sections 4.3.7 and 4.3.12).
+
+import { archiveInvalid } from './archive-invalid.js';
+import { readCount } from './zip-end.js';
+
+/** What local and central header of an entry both tell. */
+export interface EntryHeader {
+  readonly nameBytes: Buffer;
+  readonly versionNeeded: number;
+  readonly flags: number;
+  readonly method: number;
+  readonly crc32: number;
+  readonly compressedBytes: number;
+  readonly byteCount: number;
+  /** Whether it has the extra field of 64-bit sizes. */
+  readonly isZip64: boolean;
+  /** Length of the header, name and extra fields included. */
+  readonly headerBytes: number;
+}
+
+/** What only the directory tells. */
+export interface CentralHeader extends EntryHeader {
+  readonly offset: number;
+  /** Mode bits where the entry was made on Unix; 0 otherwise. */
+  readonly unixMode: number;
+  readonly isDosDirectory: boolean;
+}
+
+const max32 = 0xffffffff;
+
+/** Reads the central header at `at`. */
+export function readCentralHeader(
+  directory: Buffer,
+  at: number,
+  fileOffset: number,
+): CentralHeader {
+  const place = { byteOffset: fileOffset + at };
+  if (at + 46 > directory.length || directory.readUInt32LE(at) !== 0x02014b50) {
+    throw archiveInvalid('its directory holds something else than entries', place);
+  }
+  const common = readCommon(directory.subarray(at + 6));
+  const commentLength = directory.readUInt16LE(at + 32);
+  const headerBytes = 46 + common.nameLength + common.extraLength + commentLength;
+  if (at + headerBytes > directory.length) {
+    throw archiveInvalid('an entry of its directory is longer than the directory', place);
+  }
+  if (directory.readUInt16LE(at + 34) !== 0) {
+    throw archiveInvalid('an entry lies on another disk', place);
+  }
+  const extraAt = at + 46 + common.nameLength;
+  const wide = new WideValues(
+    findZip64(directory.subarray(extraAt, extraAt + common.extraLength), place),
+    place,
+  );
+  const [byteCount, compressedBytes] = wide.sizes(common);
+  const offset = directory.readUInt32LE(at + 42);
+  const isUnix = directory[at + 5] === 3;
+  const attributes = directory.readUInt32LE(at + 38);
+  return {
+    ...common,
+    nameBytes: directory.subarray(at + 46, extraAt),
+    byteCount,
+    compressedBytes,
+    offset: offset === max32 ? wide.take() : offset,
+    isZip64: wide.isThere,
+    headerBytes,
+    unixMode: isUnix ? attributes >>> 16 : 0,
+    isDosDirectory: (attributes & 0x10) !== 0,
+  };
+}
+
+/** Length of the local header that starts with `bytes`, which are at least 30. */
+export function localHeaderBytes(bytes: Buffer, fileOffset: number): number {
+  if (bytes.readUInt32LE(0) !== 0x04034b50) {
+    throw archiveInvalid('an entry does not begin where the directory says', {
+      byteOffset: fileOffset,
+    });
+  }
+  return 30 + bytes.readUInt16LE(26) + bytes.readUInt16LE(28);
+}
+
+/** Reads a whole local header. */
+export function readLocalHeader(bytes: Buffer, fileOffset: number): EntryHeader {
+  const place = { byteOffset: fileOffset };
+  const common = readCommon(bytes.subarray(4));
+  const extraAt = 30 + common.nameLength;
+  const wide = new WideValues(findZip64(bytes.subarray(extraAt), place), place);
+  const [byteCount, compressedBytes] = wide.sizes(common);
+  return {
+    ...common,
+    nameBytes: bytes.subarray(30, extraAt),
+    byteCount,
+    compressedBytes,
+    isZip64: wide.isThere,
+    headerBytes: bytes.length,
+  };
+}
+
+// From the version on, both headers are alike. Times are skipped: nothing depends on them.
+function readCommon(bytes: Buffer): Omit<EntryHeader, 'nameBytes' | 'isZip64' | 'headerBytes'> & {
+  readonly nameLength: number;
+  readonly extraLength: number;
+} {
+  return {
+    versionNeeded: bytes.readUInt16LE(0),
+    flags: bytes.readUInt16LE(2),
+    method: bytes.readUInt16LE(4),
+    crc32: bytes.readUInt32LE(10),
+    compressedBytes: bytes.readUInt32LE(14),
+    byteCount: bytes.readUInt32LE(18),
+    nameLength: bytes.readUInt16LE(22),
+    extraLength: bytes.readUInt16LE(24),
+  };
+}
+
+/** The content of the zip64 field among extra fields. The others are nobody's business here. */
+function findZip64(extra: Buffer, place: { readonly byteOffset: number }): Buffer | undefined {
+  let found: Buffer | undefined;
+  for (let at = 0; at + 4 <= extra.length;) {
+    const end = at + 4 + extra.readUInt16LE(at + 2);
+    if (extra.readUInt16LE(at) === 0x0001) {
+      if (found !== undefined) throw archiveInvalid('an entry tells its sizes twice', place);
+      if (end > extra.length) throw archiveInvalid('a zip64 field is cut off', place);
+      found = extra.subarray(at + 4, end);
+    }
+    at = end;
+  }
+  return found;
+}
+
+// The zip64 field holds only those values, in a fixed order, whose places in the header say so
+// (section 4.5.3).
+class WideValues {
+  readonly isThere: boolean;
+  readonly #field: Buffer;
+  readonly #place: { readonly byteOffset: number };
+  #at = 0;
+
+  constructor(field: Buffer | undefined, place: { readonly byteOffset: number }) {
+    this.isThere = field !== undefined;
+    this.#field = field ?? Buffer.alloc(0);
+    this.#place = place;
+  }
+
+  sizes(header: {
+    readonly byteCount: number;
+    readonly compressedBytes: number;
+  }): readonly [byteCount: number, compressedBytes: number] {
+    const byteCount = header.byteCount === max32 ? this.take() : header.byteCount;
+    return [byteCount, header.compressedBytes === max32 ? this.take() : header.compressedBytes];
+  }
+
+  take(): number {
+    if (this.#at + 8 > this.#field.length) {
+      throw archiveInvalid('a 64-bit size is announced and not there', this.#place);
+    }
+    this.#at += 8;
+    return readCount(this.#field, this.#at - 8);
+  }
+}

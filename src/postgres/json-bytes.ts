@@ -43,7 +43,8 @@ export function copyBytes(
     // Not subarray(), which for a Buffer goes through its species.
     out.set(new Uint8Array(bytes.buffer, bytes.byteOffset + start, length), at);
   } else {
-    for (let index = 0; index < length; index += 1) out[at + index] = bytes[start + index] as number;
+    for (let index = 0; index < length; index += 1)
+      out[at + index] = bytes[start + index] as number;
   }
   return at + length;
 }

@@ -3,10 +3,10 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { isBackupError, JsonlSerializer } from 'backup-streams';
+import { isBackupError } from 'backup-streams';
 import { exportHeaders } from 'backup-streams/http';
-import { pgChangeSource } from 'backup-streams/postgres';
-import type { PgExportOptions, PgPool } from 'backup-streams/postgres';
+import { pgExportStream } from 'backup-streams/postgres';
+import type { PgExportOptions, PgExportStream, PgPool } from 'backup-streams/postgres';
 import { authenticateHeader } from './authenticate.js';
 import type { Authenticate } from './authenticate.js';
 
@@ -88,18 +88,18 @@ async function exportBackup(
   { pool, userId, signal, rowSecurity, log, now = () => new Date() }: Export,
   response: ServerResponse,
 ): Promise<void> {
-  const lines = new JsonlSerializer({ flushEvery: 500, flushIntervalMs: 1_000 });
+  let lines: PgExportStream | undefined;
   try {
     const headers = exportHeaders({ userId, format: 'jsonl', at: now() });
-    const source = pgChangeSource(pool, { userId, signal, rowSecurity });
+    lines = pgExportStream(pool, { userId, signal, rowSecurity, flushIntervalMs: 1_000 });
     // Until the first rows are here a plain 503 is possible; afterwards only a broken connection is.
-    await source.ready();
+    await lines.ready();
     response.writeHead(200, headers);
-    await pipeline(source.batches(), lines, response);
+    await pipeline(lines, response);
     const { eventCount: rows, byteCount: bytes, sha256 } = lines.summary();
     log({ message: 'backup exported', userId, rows, bytes, sha256 });
   } catch (error) {
-    const rowsWritten = lines.progress.lines;
+    const rowsWritten = lines?.progress.lines ?? 0;
     // A client that went away fails the pipeline in one of several ways: the cause is told, once.
     const isGone = signal.aborted && !isBackupError(error);
     const code = isGone ? 'CLIENT_GONE' : codeOf(error);

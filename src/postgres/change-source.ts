@@ -134,6 +134,11 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     return Promise.resolve(batch);
   }
 
+  onTake(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#session.sign();
+  }
+
   close(): Promise<void> {
     if (!this.#isEnded) this.#session.fail(closedEarly());
     return Promise.resolve();

@@ -91,6 +91,11 @@ export class ExportSession {
     this.#watch.stop();
   }
 
+  /** Whoever is waited for has shown itself. */
+  sign(): void {
+    this.#watch.sign();
+  }
+
   /** Bytes from the server are a sign of life, also in the middle of a large row. */
   watchSocket(socket: PgConnection['stream']): void {
     this.#socket = socket;

@@ -1,5 +1,6 @@
 // The change log's table as DDL: made where it is missing, brought up to date where it is old.
 
+import { createHash } from 'node:crypto';
 import type { PgQueryable } from './client.js';
 import { logTableOf, quotedRelation, quoteIdentifier, refuseUnknown } from './log-table.js';
 
@@ -66,9 +67,9 @@ export function syncChangesSql(options: SyncChangesSqlOptions = {}): string {
   }
   const names: Names = {
     relation: quotedRelation(log),
-    literal: `'${quotedRelation(log).replaceAll("'", "''")}'::regclass`,
-    index: quoteIdentifier(`${log.table.slice(0, 40)}_export_order`),
-    policy: `${log.table.slice(0, 40)}_user`,
+    literal: `'${quotedRelation(log).replaceAll("'", "''")}'`,
+    index: quoteIdentifier(derivedName(log.table, 'export_order')),
+    policy: derivedName(log.table, 'user'),
   };
   const body = [
     createTable(names),
@@ -90,38 +91,51 @@ $sync_changes$;
     : migration;
 }
 
+// Postgres cuts names at 63 bytes, so that those of two long tables could become one, or the table's
+// own: a name that is too long carries a digest instead of its end.
+function derivedName(table: string, suffix: string): string {
+  if (Buffer.byteLength(`${table}_${suffix}`) <= 63) return `${table}_${suffix}`;
+  const ending = `_${createHash('sha256').update(table).digest('hex').slice(0, 8)}_${suffix}`;
+  let stem = table;
+  while (Buffer.byteLength(stem + ending) > 63) stem = stem.slice(0, -1);
+  return stem.toWellFormed() + ending;
+}
+
 interface Names {
   /** Quoted, schema-qualified. */
   readonly relation: string;
-  /** The same as an expression of type regclass. */
+  /** The same as a literal. */
   readonly literal: string;
   readonly index: string;
   /** Not quoted. */
   readonly policy: string;
 }
 
-function createTable({ relation }: Names): string {
+function createTable({ relation, literal }: Names): string {
   return `
-  CREATE TABLE IF NOT EXISTS ${relation} (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    app_id text NOT NULL,
-    table_name text NOT NULL,
-    record_id text NOT NULL,
-    user_id text NOT NULL,
-    op text NOT NULL CHECK (op IN ('insert', 'update', 'delete')),
-    data jsonb,
-    field_timestamps jsonb DEFAULT '{}',
-    client_id text NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    schema_version int NOT NULL DEFAULT 1
-  );`;
+  -- Asked first: IF NOT EXISTS alone needs the right to create even where nothing is to be made.
+  IF to_regclass(${literal}) IS NULL THEN
+    CREATE TABLE ${relation} (
+      id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+      app_id text NOT NULL,
+      table_name text NOT NULL,
+      record_id text NOT NULL,
+      user_id text NOT NULL,
+      op text NOT NULL CHECK (op IN ('insert', 'update', 'delete')),
+      data jsonb,
+      field_timestamps jsonb DEFAULT '{}',
+      client_id text NOT NULL,
+      created_at timestamptz NOT NULL DEFAULT now(),
+      schema_version int NOT NULL DEFAULT 1
+    );
+  END IF;`;
 }
 
 function addColumn({ relation, literal }: Names): string {
   return `
   -- Tables from before schema versions: their rows count as version 1.
   IF NOT EXISTS (SELECT FROM pg_attribute
-                  WHERE attrelid = ${literal} AND attname = 'schema_version'
+                  WHERE attrelid = ${literal}::regclass AND attname = 'schema_version'
                     AND NOT attisdropped) THEN
     ALTER TABLE ${relation} ADD COLUMN schema_version int NOT NULL DEFAULT 1;
   END IF;`;
@@ -131,7 +145,7 @@ function createIndex({ relation, literal, index }: Names): string {
   return `
   -- The export's filter and order; without it every export sorts the user's whole log.
   IF NOT EXISTS (SELECT FROM pg_index
-                  WHERE indrelid = ${literal} AND indisvalid AND indpred IS NULL
+                  WHERE indrelid = ${literal}::regclass AND indisvalid AND indpred IS NULL
                     AND pg_get_indexdef(indexrelid) LIKE '%(user_id, created_at, id)%') THEN
     CREATE INDEX ${index} ON ${relation} (user_id, created_at, id);
   END IF;`;
@@ -141,11 +155,13 @@ function secureRows({ relation, literal, policy }: Names): string {
   const isUsers = "user_id = current_setting('app.current_user_id', true)";
   return `
   -- Forced, so that the owner is held to the policy too.
-  IF NOT (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = ${literal}) THEN
+  IF NOT (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class
+           WHERE oid = ${literal}::regclass) THEN
     ALTER TABLE ${relation} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
   END IF;
   IF NOT EXISTS (SELECT FROM pg_policy
-                  WHERE polrelid = ${literal} AND polname = '${policy.replaceAll("'", "''")}') THEN
+                  WHERE polrelid = ${literal}::regclass
+                    AND polname = '${policy.replaceAll("'", "''")}') THEN
     CREATE POLICY ${quoteIdentifier(policy)} ON ${relation}
       USING (${isUsers})
       WITH CHECK (${isUsers});

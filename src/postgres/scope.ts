@@ -37,12 +37,18 @@ export async function applySettings(client: PgClient, request: ExportRequest): P
     (_, index) => `set_config($${index * 2 + 1}, $${index * 2 + 2}, true)`,
   );
   await client.query(`SELECT ${calls.join(', ')}`, settings.flat());
-  // Not on every server: version 17 and 14 brought these, and Windows has not the second.
+  // Not on every server: version 17 and 14 brought these; the second works on Linux, from version 16
+  // on other Unixes too, and is an error elsewhere. A transaction_timeout that is already running is
+  // not changed by another value: it has to be switched off first.
   await client.query(
-    `SELECT set_config(name, CASE name WHEN 'transaction_timeout' THEN $1 ELSE $2 END, true)
+    `SELECT set_config(name, '0', true),
+            set_config(name, CASE name WHEN 'transaction_timeout' THEN $1 ELSE $2 END, true)
        FROM pg_catalog.pg_settings
       WHERE name = 'transaction_timeout'
-         OR name = 'client_connection_check_interval' AND version() !~* 'mingw|windows|visual c'`,
+         OR name = 'client_connection_check_interval'
+            AND (version() ~* 'linux'
+                 OR version() ~* 'darwin|bsd'
+                    AND current_setting('server_version_num')::int >= 160000)`,
     [String(request.maxDurationMs), String(connectionCheckMs)],
   );
 }

@@ -43,7 +43,7 @@ export function changeSourceFrom(rows: Rows): ChangeSource {
   return {
     batches: () => (take(), iterableOf(new BatchIterator(puller.by(groupSize)))),
     // One at a time: what fails at row n has handed on the n - 1 before it.
-    [Symbol.asyncIterator]: () => (take(), new RowIterator(new BatchIterator(puller.by(1)))),
+    [Symbol.asyncIterator]: () => (take(), new RowIterator(puller.by(1))),
     [Symbol.asyncDispose]: () => puller.close(),
   };
 }
@@ -132,6 +132,11 @@ function iteratorOf(rows: Rows): Iterator<ChangeRow> | AsyncIterator<ChangeRow> 
 export interface BatchPuller {
   /** The next rows, or undefined when it is proven that there are no more. */
   next(): Promise<readonly ChangeRow[] | undefined>;
+  /**
+   * Called for each row that is handed out of a batch, before it is: a sign that the reader is still
+   * there. A throw ends the reading, without the rest of the batch.
+   */
+  onTake?(): void;
   /** Called when the reader leaves or is disposed: settles a pending `next` and frees everything. */
   close(): Promise<void>;
 }
@@ -141,7 +146,7 @@ export function changeSourceFromBatches(puller: BatchPuller): ChangeSource {
   const take = onlyOnce();
   return {
     batches: () => (take(), iterableOf(new BatchIterator(puller))),
-    [Symbol.asyncIterator]: () => (take(), new RowIterator(new BatchIterator(puller))),
+    [Symbol.asyncIterator]: () => (take(), new RowIterator(puller)),
     [Symbol.asyncDispose]: () => puller.close(),
   };
 }
@@ -180,8 +185,13 @@ class BatchIterator implements AsyncIterator<readonly ChangeRow[], undefined> {
     return result;
   }
 
-  async return(): Promise<IteratorResult<readonly ChangeRow[], undefined>> {
+  /** Nothing more is read from here on. */
+  end(): void {
     this.#isDone = true;
+  }
+
+  async return(): Promise<IteratorResult<readonly ChangeRow[], undefined>> {
+    this.end();
     await this.#puller.close();
     return { done: true, value: undefined };
   }
@@ -202,21 +212,23 @@ class BatchIterator implements AsyncIterator<readonly ChangeRow[], undefined> {
 }
 
 class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
+  readonly #puller: BatchPuller;
   readonly #batches: BatchIterator;
   #batch: readonly ChangeRow[] = [];
   #index = 0;
   #advancing: Promise<unknown> | undefined;
 
-  constructor(batches: BatchIterator) {
-    this.#batches = batches;
+  constructor(puller: BatchPuller) {
+    this.#puller = puller;
+    this.#batches = new BatchIterator(puller);
   }
 
   next(): Promise<IteratorResult<ChangeRow, undefined>> {
-    if (this.#advancing === undefined) {
-      const row = this.#batch[this.#index];
-      if (row !== undefined) {
-        this.#index += 1;
-        return Promise.resolve({ done: false, value: row });
+    if (this.#advancing === undefined && this.#index < this.#batch.length) {
+      try {
+        return Promise.resolve(this.#take());
+      } catch (error) {
+        return Promise.reject(error);
       }
     }
     // Calls that overlap wait for each other, so that none of them skips or repeats a row.
@@ -251,8 +263,19 @@ class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
       this.#batch = next.value;
       this.#index = 0;
     }
-    const row = this.#batch[this.#index] as ChangeRow;
+    return this.#take();
+  }
+
+  #take(): IteratorYieldResult<ChangeRow> {
+    try {
+      this.#puller.onTake?.();
+    } catch (error) {
+      this.#batch = [];
+      this.#batches.end();
+      throw error;
+    }
+    const value = this.#batch[this.#index] as ChangeRow;
     this.#index += 1;
-    return { done: false, value: row };
+    return { done: false, value };
   }
 }

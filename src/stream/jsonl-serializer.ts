@@ -219,10 +219,10 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     }
   }
 
-  /** Runs `next` now, or once the hook that is under way has come back; never once destroyed. */
+  /** Runs `next` now, or once the hook that is under way has come back. */
   #afterFlush(next: () => void, callback: TransformCallback): void {
     if (this.#flushing === undefined) {
-      if (!this.destroyed) next();
+      next();
       return;
     }
     this.#flushing.then(

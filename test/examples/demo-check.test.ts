@@ -70,6 +70,7 @@ describe('checkExport', () => {
     'a row that is there twice': () => check(first + second + second + third),
     'rows out of order': () => check(second + first + third),
     'a last line that breaks off': () => check((first + second + third).slice(0, -1)),
+    'bytes after the last line': () => check(`${first}${second}${third}{"eventId":`),
     'a digest that is not what was sent': () =>
       check(first + second + third, { sent: { sha256: '0'.repeat(64) } }),
     'a size that is not what was sent': () => check(first + second + third, { sent: { bytes: 1 } }),

@@ -5,36 +5,31 @@ import { test } from 'node:test';
 
 import { pgChangeSource } from '../../src/postgres/index.js';
 import {
-  type Backend,
   cancelBackend,
+  isAsleep,
   terminateBackend,
   waitForBackend,
   waitForBackendsGone,
+  waitsForReader,
 } from '../support/backends.js';
-import { USER, eventIdsUpTo, fillLog } from '../support/change-log.js';
+import { LONG_LOG, USER, eventIdsUpTo, fillLog } from '../support/change-log.js';
 import { settlesWithin } from '../support/deadline.js';
 import { type TestDatabase, withDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
 import { sleepAtRow } from '../support/row-functions.js';
 
-/** The session waits for its reader: more rows than pipes and sockets hold are still to come. */
-const waitsForReader = ({ state, waitsFor }: Backend): boolean =>
-  state === 'active' && waitsFor.startsWith('Client/');
-
-const sleeps = ({ waitsFor }: Backend): boolean => waitsFor === 'Timeout/PgSleep';
-
 async function withLongLog(use: (db: TestDatabase) => Promise<void>): Promise<void> {
   await withDatabase(async (db) => {
     await db.createChangeLog();
-    await fillLog(db, { rowCount: 800, dataBytes: 50_000 });
+    await fillLog(db, LONG_LOG);
     await use(db);
   });
 }
 
 /** Whatever was handed on before a failure is a beginning of the log, and not all of it. */
 function assertBeginning(linesRead: readonly string[]): void {
-  assert.ok(linesRead.length < 800);
+  assert.ok(linesRead.length < LONG_LOG.rowCount);
   assert.deepEqual(
     linesRead.map((line) => line.slice(12, 48)),
     eventIdsUpTo(linesRead.length),
@@ -62,7 +57,7 @@ for (const lane of lanes) {
       const pool = db.pool();
       const running = lane.export(pool, { userId: USER, batchSize: 50 });
       const failure = failsWith(running.text(), 'BACKUP_SOURCE_FAILED');
-      const { pid } = await waitForBackend(db, sleeps);
+      const { pid } = await waitForBackend(db, isAsleep);
       await terminateBackend(db, pid);
       const error = await settlesWithin(failure, 1_000);
       assert.equal(error.details.sqlState, '57P01');
@@ -76,7 +71,7 @@ for (const lane of lanes) {
       const pool = db.pool();
       const running = lane.export(pool, { userId: USER });
       const failure = failsWith(running.ready(), 'BACKUP_SOURCE_FAILED');
-      const { pid } = await waitForBackend(db, sleeps);
+      const { pid } = await waitForBackend(db, isAsleep);
       await terminateBackend(db, pid);
       const error = await settlesWithin(failure, 1_000);
       assert.equal(error.details.rowCount, 0);
@@ -89,7 +84,7 @@ for (const lane of lanes) {
       const pool = db.pool();
       const running = lane.export(pool, { userId: USER, batchSize: 50 });
       const failure = failsWith(running.text(), 'BACKUP_SOURCE_FAILED');
-      const { pid } = await waitForBackend(db, sleeps);
+      const { pid } = await waitForBackend(db, isAsleep);
       await cancelBackend(db, pid);
       const error = await settlesWithin(failure, 1_000);
       assert.equal(error.details.sqlState, '57014');

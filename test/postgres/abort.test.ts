@@ -1,10 +1,15 @@
 // F32: an abort rejects with signal.reason itself, at once, wherever the export is, and ends the server's work.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import pg from 'pg';
+import type pg from 'pg';
 
-import { waitForBackend, waitForBackendsGone } from '../support/backends.js';
-import { USER, eventIdsOf, eventIdsUpTo, fillLog } from '../support/change-log.js';
+import {
+  isAsleep,
+  waitForBackend,
+  waitForBackendsGone,
+  waitsForReader,
+} from '../support/backends.js';
+import { LONG_LOG, USER, eventIdsOf, eventIdsUpTo, fillLog } from '../support/change-log.js';
 import { settlesWithin } from '../support/deadline.js';
 import { type TestDatabase, withDatabase } from '../support/database.js';
 import { assertReusable, failureOf } from '../support/failures.js';
@@ -74,9 +79,9 @@ for (const lane of lanes) {
     withLog(async (db) => {
       await sleepAtRow(db, 10);
       const pool = db.pool();
-      const { abortAndSettle } = aborting(lane, pool, { batchSize: 3 });
-      await waitForBackend(db, (backend) => backend.waitsFor === 'Timeout/PgSleep');
-      await abortAndSettle();
+      const run = aborting(lane, pool, { batchSize: 3 });
+      await waitForBackend(db, isAsleep);
+      await run.abortAndSettle();
       await waitForBackendsGone(db);
       await assertReusable(pool);
     }));
@@ -84,15 +89,12 @@ for (const lane of lanes) {
   test(`${lane.name}: F32 aborted while the reader pauses, the backend is gone within a second`, () =>
     withLog(async (db) => {
       await db.admin.query('TRUNCATE sync_changes');
-      await fillLog(db, { rowCount: 1_000, dataBytes: 50_000 });
+      await fillLog(db, LONG_LOG);
       const pool = db.pool();
       const controller = new AbortController();
       const running = lane.export(pool, { userId: USER, signal: controller.signal });
       await running.ready();
-      await waitForBackend(
-        db,
-        ({ state, waitsFor }) => state === 'active' && /^Client/.test(waitsFor),
-      );
+      await waitForBackend(db, waitsForReader);
       const reason = new Error('the reader pauses');
       controller.abort(reason);
       assert.equal(await failureOf(running.text(), SETTLES_WITHIN_MS), reason);

@@ -118,7 +118,7 @@ test('a reader that takes something now and then is not one that stalls', () =>
   withLog({ rowCount: 300, dataBytes: 10_000 }, async (db) => {
     const stream = pgExportStream(db.pool(), {
       userId: USER,
-      sinkStallTimeoutMs: 150,
+      sinkStallTimeoutMs: 500,
       maxBatchBytes: 100_000,
     });
     let pieces = 0;
@@ -127,9 +127,9 @@ test('a reader that takes something now and then is not one that stalls', () =>
       assert.ok((piece as Buffer).length > 0);
       pieces += 1;
       // Far less than the limit each time, far more in all.
-      if (pieces % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
+      if (pieces % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 40));
     }
-    assert.ok(performance.now() - startedMs > 300);
+    assert.ok(performance.now() - startedMs > 500);
     assert.equal(stream.summary().eventCount, 300);
   }));
 

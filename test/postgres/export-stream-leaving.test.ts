@@ -30,10 +30,13 @@ const leavings: Readonly<Record<string, (stream: PgExportStream) => Promise<void
   },
   'a throw in the loop': async (stream) => {
     const error = new Error('on purpose');
-    const left = stream.forEach(() => {
-      throw error;
-    });
-    assert.equal(await failureOf(left), error);
+    const read = async (): Promise<void> => {
+      for await (const piece of stream) {
+        assert.ok((piece as Buffer).length > 0);
+        throw error;
+      }
+    };
+    assert.equal(await failureOf(read()), error);
   },
   'destroy() after ready()': async (stream) => {
     await stream.ready();

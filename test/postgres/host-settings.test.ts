@@ -67,11 +67,9 @@ for (const lane of lanes) {
         throw new Error('a type parser was asked');
       };
       const { TEXT } = pg.types.builtins;
-      const types = {
-        getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-          (oid as pg.types.TypeId) === TEXT ? pg.types.getTypeParser(oid, format as 'text') : odd,
-      };
-      const pool = db.pool({ types: types as unknown as pg.CustomTypesConfig });
+      const text = pg.types.getTypeParser(TEXT) as (text: string) => unknown;
+      const types = { getTypeParser: (oid: number) => (oid === (TEXT as number) ? text : odd) };
+      const pool = db.pool({ types });
       assert.equal(await lane.export(pool, options).text(), expected);
       const { INT4, JSONB, TIMESTAMPTZ, UUID } = pg.types.builtins;
       const before = [INT4, JSONB, TIMESTAMPTZ, UUID].map(

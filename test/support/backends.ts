@@ -17,6 +17,16 @@ export interface Backend {
   readonly hasSnapshot: boolean;
 }
 
+/** It is in the middle of an export and waits for its reader: to take more, or to ask for more. */
+export function waitsForReader({ state, waitsFor }: Backend): boolean {
+  return state === 'active' && waitsFor.startsWith('Client/');
+}
+
+/** It is in `pg_sleep()`. */
+export function isAsleep({ waitsFor }: Backend): boolean {
+  return waitsFor === 'Timeout/PgSleep';
+}
+
 /** The sessions of the database's plain role. */
 export async function listBackends(db: TestDatabase): Promise<readonly Backend[]> {
   const { rows } = await db.admin.query<Backend>(

@@ -17,6 +17,9 @@ export const USER = 'user-1';
 /** The neighbour whose rows must never be seen. */
 export const STRANGER = 'user-2';
 
+/** Far more than sockets, pipes and streams hold together: the server is still busy with it when a reader stops. */
+export const LONG_LOG = { rowCount: 400, dataBytes: 50_000 } as const;
+
 /** An event id that says which row it belongs to. */
 export function eventIdOf(rowNumber: number): string {
   return `00000000-0000-4000-8000-${rowNumber.toString(16).padStart(12, '0')}`;

@@ -33,7 +33,7 @@ export async function failsWith<Code extends BackupErrorCode>(
   const error = await failureOf(promise, limitMs);
   assert.ok(isBackupError(error, code), `expected ${code}, got ${inspect(error)}`);
   assertQuotesNoRow(error);
-  return error as BackupError<Code>;
+  return error;
 }
 
 /** G8: nothing of an error, however it is looked at, quotes a row. */

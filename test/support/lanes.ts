@@ -57,14 +57,21 @@ const objectLane: Lane = {
 const byteLane: Lane = {
   name: 'pgExportStream',
   export(pool, options) {
-    const { batchSize: _, ...others } = { ...options };
-    const stream = pgExportStream(pool, options && others);
+    // Handed on as it is where it is none: that is for the lane to refuse.
+    const others = typeof options === 'object' ? withoutBatchSize(options) : options;
+    const stream = pgExportStream(pool, others);
     return laneExport(
       () => stream.ready(),
       () => stream,
     );
   },
 };
+
+function withoutBatchSize(options: LaneOptions): LaneOptions {
+  const others = { ...options };
+  delete others.batchSize;
+  return others;
+}
 
 /** All lanes. */
 export const lanes: readonly Lane[] = [objectLane, byteLane];

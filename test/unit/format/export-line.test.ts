@@ -104,7 +104,9 @@ describe('encodeExportLine', () => {
       encodeExportLine(exportLine({ data })),
       encodeExportLine(exportLine({ data: new RawJson('{"a": [1, 2] }') })),
     );
-    assert.doesNotMatch(encodeExportLine(exportLine({ data })), /[\r\n]/);
+    for (const text of ['{"a":\n1}', '{"a":\r1}', '{"a":\r\n1}']) {
+      assert.doesNotMatch(encodeExportLine(exportLine({ data: new RawJson(text) })), /[\r\n]/);
+    }
   });
 
   test('hazard 16: writes one line for an extra of a json column with raw newlines', () => {

@@ -70,7 +70,18 @@ describe('the scanner', () => {
   });
 
   test('finds members in an object only', () => {
-    for (const text of ['[]', '1', '"{}"', '', 'null', '{} x', '{"a":1', '{"a":1}}']) {
+    for (const text of [
+      '[]',
+      '1',
+      '"{}"',
+      '',
+      'null',
+      '{} x',
+      '{"a":1',
+      '{"a":1}}',
+      '[}',
+      'x"a":1}',
+    ]) {
       assert.throws(() => scanMembers(Buffer.from(text)), JsonScanError, text);
     }
   });

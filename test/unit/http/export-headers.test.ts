@@ -99,12 +99,17 @@ describe('exportHeaders', () => {
     assert.equal(unicodeUserOf(`xé${'日'.repeat(300)}`), `xé${'日'.repeat(41)}`);
   });
 
-  test('have no letter that a file system could fold into a dot or a slash', () => {
-    const kept = /[\p{L}\p{M}\p{Nd}]/u;
+  test('have no character that a file system could fold into a dot or a slash', () => {
+    const dangerous = /[\p{Cc}./\\:"]/u;
+    const foldable: string[] = [];
     for (let codePoint = 0x80; codePoint <= 0x10ffff; codePoint += 1) {
       const character = String.fromCodePoint(codePoint);
-      if (!kept.test(character)) continue;
-      assert.doesNotMatch(character.normalize('NFKC'), /[\p{Cc}./\\:"]/u, codePoint.toString(16));
+      if (dangerous.test(character.normalize('NFKC'))) foldable.push(character);
+    }
+    assert.ok(foldable.length > 50, 'such as the full-width dot');
+    for (const character of foldable) {
+      const user = unicodeUserOf(`日${character}本`);
+      assert.equal(user, '日_本', character.codePointAt(0)?.toString(16));
     }
   });
 

@@ -180,3 +180,24 @@ test('the socket waits while the reader has enough, and never once the rows are 
   await collectText(stream);
   assert.ok(!pool.socket.isPaused, 'the next borrower gets a socket that waits');
 });
+
+test('hazard 12: a demand that comes while a piece is handed on is not lost', async () => {
+  const pool = new FakeCopyPool();
+  const stream = pgExportStream(pool, { userId: 'user-1', maxBatchBytes: 1 });
+  let handed = 0;
+  stream.once('data', (piece: Buffer) => {
+    // What a parser does that gives back what it cannot use yet, and asks for more at once.
+    stream.pause();
+    stream.read(0);
+    stream.unshift(piece);
+    handed = piece.length;
+  });
+  const copy = await pool.copy;
+  send(copy, header);
+  send(copy, row);
+  assert.ok(handed > 0);
+  // Node asks once and then waits for an answer: a socket that was told to wait would wait for ever.
+  assert.ok(!pool.socket.isPaused);
+  for (const message of [row, trailer, complete('COPY 2'), ready]) send(copy, message);
+  assert.equal((await collectText(stream)).length, 2 * handed);
+});

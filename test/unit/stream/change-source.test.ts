@@ -222,6 +222,63 @@ for (const [way, read] of Object.entries(ways)) {
       }
     });
 
+    test('asks its rows to close once at most, and never after their end or their error', async () => {
+      for (const [ending, returns] of [
+        ['leaves', 1],
+        ['ends', 0],
+        ['fails', 0],
+      ] as const) {
+        const calls = { next: 0, return: 0 };
+        const plain: AsyncIterable<ChangeRow> = {
+          [Symbol.asyncIterator]: () => ({
+            next: async () => {
+              calls.next += 1;
+              if (ending === 'fails') throw new Error('on purpose');
+              return ending === 'ends'
+                ? { done: true, value: undefined }
+                : { done: false, value: rows[0]! };
+            },
+            return: async () => {
+              calls.return += 1;
+              return { done: true, value: undefined };
+            },
+          }),
+        };
+        const source = changeSourceFrom(plain);
+        const iterator = read(source);
+        await iterator.next().catch(() => undefined);
+        await iterator.return?.();
+        await source[Symbol.asyncDispose]();
+        await source[Symbol.asyncDispose]();
+        assert.equal(calls.return, returns, ending);
+      }
+    });
+
+    test('reads nothing more once it is disposed, from rows without a return() too', async () => {
+      let reads = 0;
+      let release: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const bare: AsyncIterable<ChangeRow> = {
+        [Symbol.asyncIterator]: () => ({
+          next: async () => {
+            reads += 1;
+            await gate;
+            return { done: false, value: rows[0]! };
+          },
+        }),
+      };
+      const source = changeSourceFrom(bare);
+      const pending = failureOf(read(source).next());
+      await turn();
+      await source[Symbol.asyncDispose]();
+      await pending;
+      release();
+      for (let turns = 0; turns < 5; turns += 1) await turn();
+      assert.equal(reads, 1);
+    });
+
     test('passes an error of closing its rows on to who leaves', async () => {
       const failure = new Error('cannot be closed');
       const stubborn: Iterable<ChangeRow> = {
@@ -374,6 +431,16 @@ describe('changeSourceFromBatches', () => {
     assert.equal(puller.overlaps, 0);
   });
 
+  test('gives rows in order to a read that begins while others are being answered', async () => {
+    const puller = new ScriptedPuller();
+    const iterator = rowIterator(changeSourceFromBatches(puller));
+    const first = iterator.next();
+    const second = iterator.next();
+    const third = first.then(() => iterator.next());
+    await puller.answer(three);
+    assert.deepEqual(values(await within(Promise.all([first, second, third]))), three);
+  });
+
   test('gives batches in order to reads that overlap', async () => {
     const puller = new ScriptedPuller();
     const iterator = batchIterator(changeSourceFromBatches(puller));
@@ -392,6 +459,65 @@ describe('changeSourceFromBatches', () => {
     await puller.answer(three);
     const results = [await first, await iterator.next(), await iterator.next()];
     assert.deepEqual(values(results), three);
+    assert.equal(puller.pulls, 1);
+  });
+
+  test('tells of each row that is handed out of a batch, before it is', async () => {
+    const puller = new ScriptedPuller();
+    let taken = 0;
+    const watched = Object.assign(puller, { onTake: () => void (taken += 1) });
+    const iterator = rowIterator(changeSourceFromBatches(watched));
+    const first = iterator.next();
+    assert.equal(taken, 0);
+    await puller.answer(three);
+    await first;
+    assert.equal(taken, 1);
+    await iterator.next();
+    assert.equal(taken, 2);
+  });
+
+  test('ends with the error of onTake, and neither gives nor asks for anything after it', async () => {
+    const failure = new Error('aborted');
+    for (const failsAt of [1, 2]) {
+      const puller = new ScriptedPuller();
+      let taken = 0;
+      const watched = Object.assign(puller, {
+        onTake: () => {
+          taken += 1;
+          if (taken === failsAt) throw failure;
+        },
+      });
+      const iterator = rowIterator(changeSourceFromBatches(watched));
+      const reads = [iterator.next(), iterator.next(), iterator.next()].map(async (read) =>
+        read.then(
+          ({ value }) => value as unknown,
+          (error: unknown) => error,
+        ),
+      );
+      await puller.answer(three);
+      const expected = [...three.slice(0, failsAt - 1), failure, undefined, undefined];
+      assert.deepEqual(await within(Promise.all(reads)), expected.slice(0, 3));
+      assert.deepEqual(await within(iterator.next()), { done: true, value: undefined });
+      assert.deepEqual([puller.pulls, taken], [1, failsAt]);
+    }
+  });
+
+  test('ends with the error of onTake in the middle of a batch', async () => {
+    const puller = new ScriptedPuller();
+    const failure = new Error('aborted');
+    let isAborted = false;
+    const watched = Object.assign(puller, {
+      onTake: () => {
+        if (isAborted) throw failure;
+      },
+    });
+    const iterator = rowIterator(changeSourceFromBatches(watched));
+    const first = iterator.next();
+    await puller.answer(three);
+    assert.deepEqual(values([await first]), three.slice(0, 1));
+    isAborted = true;
+    assert.equal(await failureOf(iterator.next()), failure);
+    assert.deepEqual(await within(iterator.next()), { done: true, value: undefined });
     assert.equal(puller.pulls, 1);
   });
 

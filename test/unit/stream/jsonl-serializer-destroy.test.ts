@@ -124,9 +124,9 @@ describe('a process can exit', () => {
   const endings: Readonly<Record<string, string>> = {
     'after the end': `
       const serializer = new JsonlSerializer({
-        flushIntervalMs: 60_000, hookTimeoutMs: 60_000, onFlush: async () => undefined,
+        flushEvery: 1, flushIntervalMs: 60_000, hookTimeoutMs: 60_000, onFlush: async () => undefined,
       });
-      serializer.end(row);
+      serializer.end([row, row, row]);
       serializer.resume();`,
     'after a flush by count, though there is a time limit': `
       new JsonlSerializer({ flushEvery: 1, flushIntervalMs: 60_000 }).write(row);`,

@@ -133,7 +133,14 @@ describe('isBackupError', () => {
 
   test('knows nothing else', () => {
     const lookAlike = Object.assign(new Error(''), { name: 'BackupError', code: error.code });
-    for (const other of [lookAlike, Object.assign({}, error), new Error(''), null, undefined, error.code]) {
+    for (const other of [
+      lookAlike,
+      Object.assign({}, error),
+      new Error(''),
+      null,
+      undefined,
+      error.code,
+    ]) {
       assert.equal(isBackupError(other), false);
       assert.equal(isBackupError(other, 'BACKUP_SOURCE_FAILED'), false);
     }

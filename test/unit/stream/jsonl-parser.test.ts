@@ -2,15 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
 
-import type {
-  RawJson} from '../../../src/index.js';
+import type { RawJson } from '../../../src/index.js';
 import {
   type ExportLine,
   type JsonlParserOptions,
   decodeExportLine,
   encodeExportLine,
   isBackupError,
-  parseJsonl
+  parseJsonl,
 } from '../../../src/index.js';
 import { feedingsOf } from '../../support/feedings.js';
 import { jsonlVectors } from '../../support/jsonl-vectors.js';

@@ -19,6 +19,7 @@ const waitingBytes = 1024 * 1024;
 export class CopyIn implements PgSubmittable {
   /** As in CopyQuery: the pool's own `query_timeout` would end a long COPY. */
   readonly query_timeout: number;
+  /** Clears the timer that `pg` has set for this query. */
   callback?: () => void;
   /** Settles when the server takes data. */
   readonly ready: Promise<void>;
@@ -86,11 +87,13 @@ export class CopyIn implements PgSubmittable {
 
   handleReadyForQuery(): void {
     this.callback?.();
+    if (this.#failure !== undefined) return;
     if (Number.isNaN(this.#rowCount)) this.handleError(outOfCopy());
     else this.#complete(this.#rowCount);
   }
 
   handleError(error: unknown): void {
+    this.callback?.();
     this.#failure ??= { error };
     this.#rejectReady(this.#failure.error);
     this.#rejectWrite(this.#failure.error);

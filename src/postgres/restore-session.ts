@@ -17,8 +17,7 @@ export class RestoreSession {
   readonly #pool: PgPool;
   readonly #scope: ExportRequest;
   readonly #watch: StallWatch;
-  readonly #failed: Promise<never>;
-  #rejectFailed: (error: unknown) => void = () => undefined;
+  readonly #waiting = new Set<(error: unknown) => void>();
   #failure: { readonly error: unknown } | undefined;
   #client: PgClient | undefined;
   #stage: SinkStage = 'connect';
@@ -34,10 +33,6 @@ export class RestoreSession {
     this.#watch = new StallWatch(({ limit, limitMs }) => {
       this.#stall(limit === 'connectTimeoutMs' ? limit : 'stallTimeoutMs', limitMs);
     });
-    this.#failed = new Promise((_, reject) => {
-      this.#rejectFailed = reject;
-    });
-    this.#failed.catch(() => undefined);
     const { signal, maxDurationMs } = scope;
     this.#durationTimer = setTimeout(() => {
       this.#stall('maxDurationMs', maxDurationMs);
@@ -129,8 +124,19 @@ export class RestoreSession {
 
   /** Settles with `work`, or as soon as the session has failed. */
   race<T>(work: Promise<T>): Promise<T> {
-    work.catch(() => undefined);
-    return Promise.race([work, this.#failed]);
+    // Not Promise.race: against a promise that lives as long as the restore it would keep every
+    // result, and with the results all that was read.
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        work.catch(() => undefined);
+        reject(this.#failure.error);
+        return;
+      }
+      this.#waiting.add(reject);
+      work.then(resolve, reject).finally(() => {
+        this.#waiting.delete(reject);
+      });
+    });
   }
 
   /** The database is waited for from now on. */
@@ -184,7 +190,8 @@ export class RestoreSession {
       // Destroyed: its socket closes whatever it was doing, and the server rolls back.
       this.#client?.release(true);
     }
-    this.#rejectFailed(cause);
+    for (const reject of this.#waiting) reject(cause);
+    this.#waiting.clear();
     return cause;
   }
 

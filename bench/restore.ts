@@ -1,0 +1,263 @@
+// node --import tsx bench/restore.ts [rows] [rounds]: a restore against what the same server takes for the same
+// rows without leaving it, and against batches of lines through a parameter. Each measurement is a process of
+// its own; the contenders take turns. Writes bench/restore-results.json and prints a table.
+import { type ChildProcess, fork } from 'node:child_process';
+import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+
+import { insertBulkRows } from '../dev/bulk-log.js';
+import { connectOrStart } from '../dev/postgres-server.js';
+import { openArchive, writeArchive } from '../src/archive/index.js';
+import { migrateSyncChanges, pgExportStream, restoreToPostgres } from '../src/postgres/index.js';
+import { LineSplitter } from '../src/stream/line-splitter.js';
+import { describeMachine } from './machine.js';
+import { rotated, spreadOf } from './statistics.js';
+
+const USER = 'user-1';
+const CACHE_DIR = fileURLToPath(new URL('.cache', import.meta.url));
+const RESULTS = fileURLToPath(new URL('restore-results.json', import.meta.url));
+const ROWS_PER_INSERT = 100_000;
+// As in the other benchmark: what runs in the background is not what is measured.
+const QUIET_SERVER = {
+  autovacuum: 'off',
+  checkpoint_timeout: '1h',
+  max_wal_size: '4GB',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+} as const;
+
+const CONTENDERS = ['floor', 'restore', 'restore-again', 'unnest'] as const;
+type Contender = (typeof CONTENDERS)[number];
+
+interface Job {
+  readonly contender: 'restore' | 'unnest';
+  readonly url: string;
+  readonly file: string;
+  /** How many lines `unnest` writes before it stops; it is many times slower. */
+  readonly lineLimit: number;
+}
+
+interface Measurement {
+  readonly seconds: number;
+  readonly lineCount: number;
+  readonly peakBytes: number;
+}
+
+async function measure({ contender, url, file, lineLimit }: Job): Promise<Measurement> {
+  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  const startedAt = performance.now();
+  let lineCount: number;
+  if (contender === 'restore') {
+    const archive = await openArchive(file);
+    ({ lineCount } = await restoreToPostgres(pool, archive, { userId: USER }));
+    await archive[Symbol.asyncDispose]();
+  } else {
+    lineCount = await insertByUnnest(pool, file, lineLimit);
+  }
+  const seconds = (performance.now() - startedAt) / 1_000;
+  await pool.end();
+  return { seconds, lineCount, peakBytes: peakBytes() };
+}
+
+function peakBytes(): number {
+  if (process.platform !== 'linux') return process.resourceUsage().maxRSS * 1_024;
+  const status = readFileSync('/proc/self/status', 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024;
+}
+
+/** What a host would write first: 500 lines as one array of jsonb, taken apart in SQL. One transaction. */
+async function insertByUnnest(pool: pg.Pool, file: string, lineLimit: number): Promise<number> {
+  const text = `
+    INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, field_timestamps, client_id,
+                              created_at, schema_version)
+    SELECT (l->>'eventId')::uuid, l->>'appId', l->>'table', l->>'id', '${USER}', l->>'op', l->'data',
+           coalesce(l->'fieldTimestamps', '{}'), l->>'clientId', (l->>'createdAt')::timestamptz,
+           (l->>'schemaVersion')::int4
+      FROM unnest($1::jsonb[]) AS l ON CONFLICT DO NOTHING`;
+  const client = await pool.connect();
+  await client.query('BEGIN');
+  await client.query(`SELECT set_config('app.current_user_id', $1, true)`, [USER]);
+  const splitter = new LineSplitter();
+  let batch: string[] = [];
+  let lineCount = 0;
+  for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 })) {
+    splitter.feed(chunk as Buffer);
+    while (lineCount < lineLimit && splitter.next()) {
+      batch.push(splitter.bytes.toString('utf8', splitter.start, splitter.end));
+      lineCount += 1;
+      if (batch.length < 500) continue;
+      await client.query(text, [batch]);
+      batch = [];
+    }
+    if (lineCount >= lineLimit) break;
+  }
+  if (batch.length > 0) await client.query(text, [batch]);
+  await client.query('COMMIT');
+  client.release();
+  return lineCount;
+}
+
+async function inChild(job: Job): Promise<Measurement> {
+  const child: ChildProcess = fork(fileURLToPath(import.meta.url), ['--child'], {
+    execArgv: ['--import', 'tsx'],
+  });
+  return new Promise((resolve, reject) => {
+    child.once('message', (message: Measurement | { readonly error: string }) => {
+      if ('error' in message) reject(new Error(message.error));
+      else resolve(message);
+    });
+    child.once('close', () => {
+      reject(new Error('the measuring process ended silently'));
+    });
+    child.send(job);
+  });
+}
+
+interface Bench {
+  readonly admin: pg.Client;
+  readonly appUrl: string;
+  readonly archiveFile: string;
+  readonly jsonlFile: string;
+  close(): Promise<void>;
+}
+
+async function prepare(rows: number): Promise<Bench> {
+  const server = await connectOrStart({ settings: QUIET_SERVER, needsSuperuser: true });
+  const name = `backup_streams_bench_restore_${String(process.pid)}`;
+  const role = { user: `${name}_app`, password: name };
+  const maintenance = new pg.Client({ connectionString: server.superuserUrl });
+  await maintenance.connect();
+  await maintenance.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+  await maintenance.query(`CREATE ROLE ${role.user} LOGIN PASSWORD '${role.password}'`);
+  const admin = new pg.Client({ connectionString: server.url({ database: name }) });
+  await admin.connect();
+  await migrateSyncChanges(admin);
+  for (let firstNumber = 1; firstNumber <= rows; firstNumber += ROWS_PER_INSERT) {
+    const count = Math.min(ROWS_PER_INSERT, rows - firstNumber + 1);
+    await insertBulkRows(admin, { userId: USER, count, firstNumber });
+  }
+  await mkdir(CACHE_DIR, { recursive: true });
+  const archiveFile = path.join(CACHE_DIR, `${name}.zip`);
+  const jsonlFile = path.join(CACHE_DIR, `${name}.jsonl`);
+  await admin.query(`GRANT SELECT, INSERT ON sync_changes TO ${role.user}`);
+  const appUrl = server.url({ database: name, ...role });
+  const pool = new pg.Pool({ connectionString: appUrl, max: 1 });
+  await writeArchive(createWriteStream(archiveFile), {
+    userId: USER,
+    events: pgExportStream(pool, { userId: USER }),
+  });
+  await pipeline(pgExportStream(pool, { userId: USER }), createWriteStream(jsonlFile));
+  await pool.end();
+  // From here on the source is beside the log, which starts empty, with the same indexes and policies.
+  await admin.query(`
+    ALTER TABLE sync_changes RENAME TO source;
+    CREATE TABLE sync_changes (LIKE source INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+    ALTER TABLE sync_changes ADD PRIMARY KEY (id);
+    CREATE INDEX ON sync_changes (user_id, created_at, id);
+    ALTER TABLE sync_changes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+    CREATE POLICY u ON sync_changes USING (user_id = current_setting('app.current_user_id', true));
+    GRANT SELECT, INSERT ON sync_changes TO ${role.user};
+    CREATE TABLE copy (LIKE source INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+    ALTER TABLE copy ADD PRIMARY KEY (id);
+    CREATE INDEX ON copy (user_id, created_at, id)`);
+  return {
+    admin,
+    appUrl,
+    archiveFile,
+    jsonlFile,
+    close: async () => {
+      await admin.end();
+      await maintenance.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await maintenance.query(`DROP ROLE ${role.user}`);
+      await maintenance.end();
+      await server.stop();
+      await rm(archiveFile);
+      await rm(jsonlFile);
+    },
+  };
+}
+
+async function runContender(
+  bench: Bench,
+  contender: Contender,
+  lineLimit: number,
+): Promise<Measurement> {
+  const { admin, appUrl, archiveFile, jsonlFile } = bench;
+  if (contender === 'floor') {
+    await admin.query('TRUNCATE copy');
+    await admin.query('CHECKPOINT');
+    const startedAt = performance.now();
+    const { rowCount } = await admin.query('INSERT INTO copy SELECT * FROM source');
+    return {
+      seconds: (performance.now() - startedAt) / 1_000,
+      lineCount: rowCount ?? 0,
+      peakBytes: 0,
+    };
+  }
+  // The second restore finds what the first has left.
+  if (contender !== 'restore-again') await admin.query('TRUNCATE sync_changes');
+  await admin.query('CHECKPOINT');
+  return contender === 'unnest'
+    ? inChild({ contender, url: appUrl, file: jsonlFile, lineLimit })
+    : inChild({ contender: 'restore', url: appUrl, file: archiveFile, lineLimit });
+}
+
+async function main(rows: number, rounds: number): Promise<void> {
+  const bench = await prepare(rows);
+  const found = new Map<Contender, Measurement[]>(CONTENDERS.map((name) => [name, []]));
+  const groups: readonly (readonly Contender[])[] = [
+    ['floor'],
+    ['restore', 'restore-again'],
+    ['unnest'],
+  ];
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      for (const contender of rotated(groups, round).flat()) {
+        const measurement = await runContender(bench, contender, Math.ceil(rows / 5));
+        found.get(contender)?.push(measurement);
+        const shown = `${measurement.seconds.toFixed(2)} s, ${(measurement.peakBytes / 1e6).toFixed(0)} MB`;
+        console.log(`round ${String(round + 1)} ${contender}: ${shown}`);
+      }
+    }
+    const { rows: versions } = await bench.admin.query<{ server_version: string }>(
+      'SHOW server_version',
+    );
+    const secondsPerMillion = (contender: Contender): number[] =>
+      (found.get(contender) ?? []).map(({ seconds, lineCount }) => (seconds / lineCount) * 1e6);
+    // A ratio within each round: what else runs on the machine slows both.
+    const ratio = (a: Contender, b: Contender): number[] =>
+      secondsPerMillion(a).map((seconds, round) => seconds / (secondsPerMillion(b)[round] ?? NaN));
+    const peaks = [...(found.get('restore') ?? []), ...(found.get('restore-again') ?? [])];
+    const result = {
+      rows,
+      rounds,
+      machine: await describeMachine(versions[0]?.server_version ?? 'unknown', undefined),
+      secondsPerMillion: Object.fromEntries(
+        CONTENDERS.map((name) => [name, spreadOf(secondsPerMillion(name))]),
+      ),
+      'restore to floor, at most 2.6': spreadOf(ratio('restore', 'floor')),
+      'unnest to restore, at least 2.5': spreadOf(ratio('unnest', 'restore')),
+      'restore again to restore, at most 1': spreadOf(ratio('restore-again', 'restore')),
+      'peak memory in MB, at most 160': Math.max(...peaks.map(({ peakBytes: peak }) => peak)) / 1e6,
+    };
+    await writeFile(RESULTS, `${JSON.stringify(result, undefined, 2)}\n`);
+    console.log(JSON.stringify(result, undefined, 2));
+  } finally {
+    await bench.close();
+  }
+}
+
+if (process.argv[2] === '--child') {
+  process.once('message', (job: Job) => {
+    measure(job).then(
+      (measurement) => process.send?.(measurement, () => process.exit()),
+      (error: unknown) => process.send?.({ error: String(error) }, () => process.exit()),
+    );
+  });
+} else {
+  await main(Number(process.argv[2] ?? 1_000_000), Number(process.argv[3] ?? 3));
+}

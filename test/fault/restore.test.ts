@@ -1,0 +1,273 @@
+// F39 to F41 and F32: a restore that is killed, cut off, aborted, or not alone. What is in the log
+// afterwards is all or nothing of each transaction, and running it again gives all of it once.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type pg from 'pg';
+
+import type { RestoreOptions } from '../../src/postgres/index.js';
+import { listBackends, terminateBackend, waitForBackend } from '../support/backends.js';
+import type { TestDatabase } from '../support/database.js';
+import { eventually } from '../support/deadline.js';
+import { assertReusable, failsWith, failureOf } from '../support/failures.js';
+import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
+import { startWireProxy } from '../support/wire-proxy.js';
+
+const COUNT = 400;
+const TEXT = Array.from({ length: COUNT }, (_, index) => lineText(index + 1)).join('');
+const BATCH = 50;
+
+/** Restores once more, and everything is there once. */
+async function assertRerunCompletes(
+  db: TestDatabase,
+  pool: pg.Pool,
+  before: number,
+): Promise<void> {
+  const report = await restore(pool, TEXT, { batchSize: BATCH });
+  assert.deepEqual([report.presentCount, report.newCount], [before, COUNT - before]);
+  assert.equal(await exportOf(pool), TEXT);
+  assert.equal(await countRows(db), COUNT);
+  assert.equal((await restore(pool, TEXT)).presentCount, COUNT);
+}
+
+for (const phase of ['stage', 'plan', 'write'] as const) {
+  for (const batchSize of [undefined, BATCH]) {
+    test(`F39 killed in ${phase}, ${batchSize === undefined ? 'one transaction' : 'in batches'}`, () =>
+      withEmptyLog(async (db, pool) => {
+        let calls = 0;
+        const killing: Partial<RestoreOptions> = {
+          batchSize,
+          onProgress: async (progress) => {
+            if (progress.phase !== phase || (calls += 1) !== (phase === 'write' ? 3 : 1)) return;
+            const [backend] = await listBackends(db);
+            if (backend !== undefined) await terminateBackend(db, backend.pid);
+          },
+        };
+        const isWholeWrite = phase === 'write' && batchSize === undefined;
+        const isUntold = phase === 'stage';
+        if (isWholeWrite || isUntold) {
+          // So few lines are one slice, and one chunk: the kill comes from outside then.
+          const pool2 = db.pool();
+          await db.admin.query(`
+            CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+              $$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$;
+            CREATE TRIGGER slow BEFORE INSERT ON sync_changes FOR EACH ROW EXECUTE FUNCTION slow()`);
+          const failing = failsWith(restore(pool2, TEXT), 'BACKUP_SINK_FAILED');
+          const { pid } = await waitForBackend(
+            db,
+            ({ waitsFor }) => waitsFor === 'Timeout/PgSleep',
+          );
+          await terminateBackend(db, pid);
+          const { details } = await failing;
+          assert.equal(details.stage, 'write');
+          await db.admin.query('DROP TRIGGER slow ON sync_changes');
+          assert.equal(await countRows(db), 0);
+          return assertRerunCompletes(db, pool, 0);
+        }
+        await failsWith(restore(pool, TEXT, killing), 'BACKUP_SINK_FAILED');
+        const before = await countRows(db);
+        assert.equal(before, phase === 'write' ? 3 * BATCH : 0);
+        await assertReusable(pool);
+        return assertRerunCompletes(db, pool, before);
+      }));
+  }
+}
+
+test('F39 the connection cut at many places: nothing or whole batches, and a rerun completes', () =>
+  withEmptyLog(async (db, direct) => {
+    const proxy = await startWireProxy(db.address);
+    try {
+      const whole = db.pool({ connectionString: proxy.url(db.url('app')) });
+      proxy.heal();
+      await restore(whole, TEXT, { batchSize: BATCH });
+      const total = proxy.byteCounts.toClient;
+      for (let step = 1; step <= 24; step += 1) {
+        await db.admin.query('TRUNCATE sync_changes');
+        proxy.reset();
+        proxy.heal();
+        proxy.cutAfter(Math.floor((total * step) / 25), { kind: step % 2 === 0 ? 'end' : 'reset' });
+        const pool = db.pool({ connectionString: proxy.url(db.url('app')) });
+        const outcome = await restore(pool, TEXT, { batchSize: BATCH }).then(
+          () => undefined,
+          (error: unknown) => error as { readonly code: string },
+        );
+        if (outcome !== undefined) {
+          assert.match(
+            outcome.code,
+            /^BACKUP_(SINK_FAILED|COMMIT_UNKNOWN)$/,
+            `step ${String(step)}`,
+          );
+        }
+        await eventually(
+          async () => (await listBackends(db)).every(({ state }) => state === 'idle'),
+          2_000,
+          'no backend left at work',
+        );
+        const before = await countRows(db);
+        assert.equal(before % BATCH, 0, `step ${String(step)}`);
+        const report = await restore(direct, TEXT);
+        assert.equal(report.presentCount, before);
+        assert.equal(await exportOf(direct), TEXT);
+      }
+    } finally {
+      await proxy.close();
+    }
+  }));
+
+test('F40 the answer to COMMIT is lost: unknown, and running it again is safe', () =>
+  withEmptyLog(async (db, direct) => {
+    for (const arrives of [true, false]) {
+      await db.admin.query('TRUNCATE sync_changes');
+      const proxy = await startWireProxy(db.address);
+      try {
+        const pool = db.pool({ connectionString: proxy.url(db.url('app')) });
+        proxy.watch((direction, piece) => {
+          if (direction !== 'toServer' || !piece.includes('COMMIT\0')) return;
+          // What comes back is never seen; what went there has arrived or not.
+          proxy.pause(arrives ? 'toClient' : 'toServer');
+          setTimeout(() => {
+            proxy.reset();
+          }, 300);
+        });
+        const error = await failsWith(restore(pool, TEXT), 'BACKUP_COMMIT_UNKNOWN');
+        assert.deepEqual(error.details, { lineCount: COUNT });
+      } finally {
+        await proxy.close();
+      }
+      const before = await countRows(db);
+      assert.equal(before, arrives ? COUNT : 0);
+      await assertRerunCompletes(db, direct, before);
+    }
+  }));
+
+describe('F41 two restores at once', () => {
+  for (const batchSize of [undefined, BATCH]) {
+    test(`neither doubles nor deadlocks, ${batchSize === undefined ? 'whole' : 'in batches'}`, () =>
+      withEmptyLog(async (db) => {
+        const reversed = TEXT.trimEnd().split('\n').reverse().join('\n') + '\n';
+        const reports = await Promise.all(
+          [TEXT, reversed, TEXT, reversed].map((text) => restore(db.pool(), text, { batchSize })),
+        );
+        const written = reports.reduce((sum, { newCount }) => sum + newCount, 0);
+        assert.equal(written, COUNT);
+        for (const { newCount, presentCount } of reports)
+          assert.equal(newCount + presentCount, COUNT);
+        assert.equal(await countRows(db), COUNT);
+      }));
+  }
+});
+
+describe('F32 abort', () => {
+  const reason = new Error('enough');
+
+  test('before the start, and in every phase: rejects with the reason, nothing stays', () =>
+    withEmptyLog(async (db, pool) => {
+      assert.equal(
+        await failureOf(restore(pool, TEXT, { signal: AbortSignal.abort(reason) })),
+        reason,
+      );
+      for (const phase of ['plan', 'write'] as const) {
+        const controller = new AbortController();
+        const aborted = restore(pool, TEXT, {
+          signal: controller.signal,
+          batchSize: phase === 'write' ? 100 : undefined,
+          onProgress: (progress) => {
+            if (progress.phase === phase) controller.abort(reason);
+          },
+        });
+        assert.equal(await failureOf(aborted), reason);
+        await assertReusable(pool);
+      }
+      assert.equal(await countRows(db), 100);
+    }));
+
+  test('while the lines are waited for', () =>
+    withEmptyLog(async (db, pool) => {
+      const controller = new AbortController();
+      async function* stalling(): AsyncGenerator<Uint8Array> {
+        yield Buffer.from(lineText(1));
+        setTimeout(() => {
+          controller.abort(reason);
+        }, 50);
+        await new Promise(() => undefined);
+      }
+      const failure = failureOf(restore(pool, stalling(), { signal: controller.signal }));
+      assert.equal(await failure, reason);
+      await assertReusable(pool);
+      assert.equal(await countRows(db), 0);
+    }));
+});
+
+test('silence of the lines and of the database is a typed error', () =>
+  withEmptyLog(async (db, pool) => {
+    async function* silent(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(lineText(1));
+      await new Promise(() => undefined);
+    }
+    const source = await failsWith(
+      restore(pool, silent(), { stallTimeoutMs: 200 }),
+      'BACKUP_SOURCE_STALLED',
+    );
+    assert.equal(source.details.limit, 'stallTimeoutMs');
+    await db.admin.query(`
+      CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$;
+      CREATE TRIGGER slow BEFORE INSERT ON sync_changes FOR EACH ROW EXECUTE FUNCTION slow()`);
+    const sink = await failsWith(
+      restore(pool, TEXT, { stallTimeoutMs: 500 }),
+      'BACKUP_SINK_STALLED',
+    );
+    assert.equal(sink.details.limit, 'stallTimeoutMs');
+    // The server is given the same limit, and may be the first to keep it.
+    const long = await failureOf(restore(pool, TEXT, { maxDurationMs: 700 }));
+    assert.match((long as { code: string }).code, /^BACKUP_SINK_(STALLED|FAILED)$/);
+    await assertReusable(pool);
+    await eventually(async () => (await countRows(db)) === 0, 2_000, 'nothing written');
+  }));
+
+test('F33 a hook that throws, or never comes back, ends it', () =>
+  withEmptyLog(async (db, pool) => {
+    const thrown = await failsWith(
+      restore(pool, TEXT, {
+        onProgress: () => {
+          throw new Error('canary');
+        },
+      }),
+      'BACKUP_HOOK_FAILED',
+    );
+    assert.equal(thrown.details.hook, 'onProgress');
+    const silent = await failsWith(
+      restore(pool, TEXT, { onProgress: () => new Promise(() => undefined), hookTimeoutMs: 100 }),
+      'BACKUP_HOOK_FAILED',
+    );
+    assert.equal(silent.details.limitMs, 100);
+    await assertReusable(pool);
+    assert.equal(await countRows(db), 0);
+  }));
+
+test('F34 an error of the lines themselves is passed on as it is', () =>
+  withEmptyLog(async (db, pool) => {
+    const error = new Error('the disk');
+    async function* failing(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(lineText(1));
+      throw error;
+    }
+    assert.equal(await failureOf(restore(pool, failing())), error);
+    await assertReusable(pool);
+    assert.equal(await countRows(db), 0);
+  }));
+
+test('F1 F2 no server, and a pool that gives no client', () =>
+  withEmptyLog(async (db) => {
+    const nowhere = db.pool({ connectionString: undefined, host: '127.0.0.1', port: 1 });
+    const down = await failsWith(restore(nowhere, TEXT), 'BACKUP_SINK_FAILED');
+    assert.equal(down.details.stage, 'connect');
+    const pool = db.pool();
+    const held = await pool.connect();
+    const full = await failsWith(
+      restore(pool, TEXT, { connectTimeoutMs: 200 }),
+      'BACKUP_SINK_STALLED',
+    );
+    assert.equal(full.details.limit, 'connectTimeoutMs');
+    held.release();
+    await assertReusable(pool);
+  }));

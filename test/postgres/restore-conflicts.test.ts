@@ -1,0 +1,151 @@
+// Events whose id is taken: by the same event, by one with other content, by somebody else's.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { STRANGER, USER, eventIdOf, rowOf } from '../support/change-log.js';
+import { assertReusable, failsWith } from '../support/failures.js';
+import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
+
+const TEXT = lineText(1) + lineText(2) + lineText(3);
+
+const CHANGES: readonly (readonly [what: string, members: Readonly<Record<string, string>>])[] = [
+  ['one letter of data', { data: '{"title": "canari"}' }],
+  ['the scale of a number', { data: '{"title": "canary", "n": 1.0}' }],
+  ['no data', { data: '{}' }],
+  ['the app', { appId: '"notes"' }],
+  ['the table', { table: '"lists"' }],
+  ['the record', { id: '"row-9"' }],
+  ['the op', { op: '"update"' }],
+  ['the client', { clientId: '"client-b"' }],
+  ['a microsecond', { createdAt: '"2026-04-14T10:00:02.000001Z"' }],
+  ['the schema version', { schemaVersion: '2' }],
+  ['field timestamps', { fieldTimestamps: '{"title": "2026-04-14T10:00:00Z"}' }],
+];
+
+for (const [what, members] of CHANGES) {
+  test(`F43 the same id with other content stops it, and nothing is written: ${what}`, () =>
+    withEmptyLog(async (db, pool) => {
+      await restore(
+        pool,
+        lineText(
+          2,
+          what === 'the scale of a number' ? { data: '{"title": "canary", "n": 1.00}' } : {},
+        ),
+      );
+      const text = lineText(1) + lineText(2, members) + lineText(3);
+      const { details } = await failsWith(restore(pool, text), 'BACKUP_RESTORE_CONFLICT');
+      assert.deepEqual(details, {
+        reason: 'other-content',
+        lineNumber: 2,
+        eventId: eventIdOf(2),
+        conflictCount: 1,
+      });
+      assert.equal(await countRows(db), 1);
+      await assertReusable(pool);
+    }));
+}
+
+test('other member order and spacing of data is the same content', () =>
+  withEmptyLog(async (_db, pool) => {
+    await restore(pool, lineText(1, { data: '{"a": 1, "bb": 2}' }));
+    const report = await restore(pool, lineText(1, { data: '{ "bb":2,"a":1 }' }));
+    assert.equal(report.presentCount, 1);
+  }));
+
+test('F43 keep-existing keeps what is there and counts, report lists every conflict', () =>
+  withEmptyLog(async (_db, pool) => {
+    await restore(pool, lineText(2, { data: '{"title": "mine"}' }));
+    const kept = await restore(pool, TEXT, { onConflict: 'keep-existing' });
+    assert.deepEqual([kept.newCount, kept.presentCount, kept.conflictCount], [2, 0, 1]);
+    assert.equal(
+      await exportOf(pool),
+      lineText(1) + lineText(2, { data: '{"title": "mine"}' }) + lineText(3),
+    );
+    const many = Array.from({ length: 150 }, (_, n) => lineText(n + 10)).join('');
+    await restore(pool, many);
+    const other = many.replaceAll('canary', 'other');
+    const reported = await restore(pool, other, { onConflict: 'report' });
+    assert.equal(reported.conflicts.length, 150);
+    assert.deepEqual(reported.conflicts[0], {
+      lineNumber: 1,
+      eventId: eventIdOf(10),
+      reason: 'other-content',
+    });
+    const counted = await restore(pool, other, { onConflict: 'keep-existing' });
+    assert.deepEqual([counted.conflictCount, counted.conflicts.length], [150, 100]);
+  }));
+
+test('L18 an event twice: identical is counted, other content is a conflict', () =>
+  withEmptyLog(async (db, pool) => {
+    const report = await restore(pool, TEXT + lineText(2));
+    assert.deepEqual([report.newCount, report.repeatedCount, report.conflictCount], [3, 1, 0]);
+    const text = lineText(4) + lineText(4, { data: '{"title": "other"}' });
+    const { details } = await failsWith(restore(pool, text), 'BACKUP_RESTORE_CONFLICT');
+    assert.deepEqual(details, {
+      reason: 'repeated',
+      lineNumber: 2,
+      eventId: eventIdOf(4),
+      conflictCount: 1,
+    });
+    assert.equal(await countRows(db), 3);
+    const kept = await restore(pool, text, { onConflict: 'keep-existing' });
+    assert.deepEqual([kept.newCount, kept.conflictCount], [1, 1]);
+    assert.equal(await exportOf(pool), TEXT + lineText(4));
+  }));
+
+for (const onConflict of ['stop', 'keep-existing', 'report'] as const) {
+  test(`F42 hazard 21: an id of another user's is an error that does not say whose (${onConflict})`, () =>
+    withEmptyLog(async (db, pool) => {
+      await db.insert([rowOf(2, { user_id: STRANGER })]);
+      const error = await failsWith(restore(pool, TEXT, { onConflict }), 'BACKUP_RESTORE_CONFLICT');
+      assert.deepEqual(error.details, {
+        reason: 'unavailable',
+        lineNumber: 2,
+        eventId: eventIdOf(2),
+        conflictCount: 1,
+      });
+      assert.doesNotMatch(error.message + JSON.stringify(error), /user-/);
+      assert.equal(await countRows(db), 1);
+      await assertReusable(pool);
+    }));
+}
+
+test('rows that a trigger swallows are missed, not taken for restored', () =>
+  withEmptyLog(async (db, pool) => {
+    await db.admin.query(`
+      CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.record_id = 'row-2' THEN RETURN NULL; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER swallow BEFORE INSERT ON sync_changes FOR EACH ROW EXECUTE FUNCTION swallow()`);
+    const { details } = await failsWith(restore(pool, TEXT), 'BACKUP_RESTORE_CONFLICT');
+    assert.equal(details.lineNumber, 2);
+    assert.equal(await countRows(db), 0);
+  }));
+
+test('a row that comes in while it writes is found there, or stops it', () =>
+  withEmptyLog(async (db, pool) => {
+    // Planning has passed when `write` is entered: the hook of `plan` comes before it, so the row
+    // is put in by a trigger at the first insert, as another session's commit would.
+    for (const [text, isSame] of [
+      [TEXT, true],
+      [TEXT.replace('"id":"row-3"', '"id":"row-4"'), false],
+    ] as const) {
+      await db.admin.query(`
+        TRUNCATE sync_changes;
+        CREATE OR REPLACE FUNCTION intrude() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          IF NEW.record_id = 'row-1' AND NOT EXISTS (SELECT FROM sync_changes WHERE record_id = 'row-3') THEN
+            INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+            VALUES ('${eventIdOf(3)}', 'todo', 'tasks', 'row-3', '${USER}', 'insert', '{"title": "canary"}',
+                    'client-a', '2026-04-14T10:00:03Z');
+          END IF; RETURN NEW; END $$;
+        CREATE OR REPLACE TRIGGER intrude BEFORE INSERT ON sync_changes FOR EACH ROW EXECUTE FUNCTION intrude()`);
+      if (isSame) {
+        const report = await restore(pool, text);
+        assert.equal(report.newCount + report.presentCount, 3);
+        assert.equal(await exportOf(pool), TEXT);
+      } else {
+        const { details } = await failsWith(restore(pool, text), 'BACKUP_RESTORE_CONFLICT');
+        assert.deepEqual([details.reason, details.lineNumber], ['other-content', 3]);
+        assert.equal(await countRows(db), 0);
+      }
+    }
+  }));

@@ -1,0 +1,192 @@
+// What a restore does not take: it says where, and nothing is written.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { type BackupErrorCode, createUpcaster } from '../../src/index.js';
+import type { RestoreOptions } from '../../src/postgres/index.js';
+import { STRANGER, USER } from '../support/change-log.js';
+import { withDatabase } from '../support/database.js';
+import { assertReusable, failsWith } from '../support/failures.js';
+import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
+
+const identity = <T>(line: T): T => line;
+
+test('L10 a name twice in data goes in as jsonb keeps it, and the report says so', () =>
+  withEmptyLog(async (_db, pool) => {
+    const text =
+      lineText(1) +
+      lineText(2, { data: '{"a": 1, "a": 2}' }) +
+      lineText(3, { data: '[{"b": [{"x": 1, "\\u0078": 2}]}]' }) +
+      lineText(4, { data: '{"b": 1, "a": {"a": 1}, "c": [{"b": 1}, {"b": 2}]}' });
+    const report = await restore(pool, text);
+    assert.equal(report.repeatedNameCount, 2);
+    assert.match(await exportOf(pool), /"data":\{"a": 2\},/);
+  }));
+
+test('L17 an event id in upper case is the same event', () =>
+  withEmptyLog(async (_db, pool) => {
+    const lower = lineText(1, { eventId: '"abcdef00-0000-4000-8000-000000000001"' });
+    await restore(pool, lower);
+    const upper = lower.replace('abcdef00', 'ABCDEF00');
+    assert.equal((await restore(pool, upper)).presentCount, 1);
+    assert.equal(await exportOf(pool), lower);
+  }));
+
+test("L23 rows are the caller's, whatever a line says of users", () =>
+  withEmptyLog(async (db, pool) => {
+    await restore(pool, lineText(1, { userId: `"${STRANGER}"`, user_id: `"${STRANGER}"` }));
+    const { rows } = await db.admin.query<{ user_id: string }>('SELECT user_id FROM sync_changes');
+    assert.deepEqual(rows, [{ user_id: USER }]);
+    assert.equal(await exportOf(pool, STRANGER), '');
+  }));
+
+describe('a line that Postgres refuses', () => {
+  const deep = 200_000;
+  const cases: readonly (readonly [string, string, string])[] = [
+    ['L8 nested deeper than its stack', '['.repeat(deep) + ']'.repeat(deep), '54001'],
+    ['a number beyond numeric', '{"n": 1e200000}', '22003'],
+  ];
+  for (const [name, data, sqlState] of cases) {
+    test(name, () =>
+      withEmptyLog(async (db, pool) => {
+        const error = await failsWith(
+          restore(pool, lineText(1) + lineText(2, { data }) + lineText(3)),
+          'BACKUP_SINK_FAILED',
+        );
+        assert.deepEqual(
+          [error.details.stage, error.details.sqlState, error.details.lineNumber],
+          ['stage', sqlState, 2],
+        );
+        assert.equal(await countRows(db), 0);
+        await assertReusable(pool);
+      }),
+    );
+  }
+});
+
+describe('limits and schema versions', () => {
+  const upcaster = createUpcaster({ current: 2, steps: { 1: identity } });
+  const throwing = createUpcaster({
+    current: 2,
+    steps: {
+      1: () => {
+        throw new Error('canary');
+      },
+    },
+  });
+  const cases: readonly (readonly [string, Partial<RestoreOptions>, BackupErrorCode])[] = [
+    ['L7 longer than maxLineBytes', { maxLineBytes: lineText(1).length }, 'BACKUP_LIMIT_EXCEEDED'],
+    ['L8 deeper than maxDepth', { maxDepth: 2 }, 'BACKUP_LIMIT_EXCEEDED'],
+    ['L20 newer than the upcaster', { upcaster }, 'BACKUP_SCHEMA_UNSUPPORTED'],
+    ['L20 a step that throws', { upcaster: throwing }, 'BACKUP_UPCAST_FAILED'],
+  ];
+  for (const [name, options, code] of cases) {
+    test(name, () =>
+      withEmptyLog(async (db, pool) => {
+        const second = lineText(2, {
+          schemaVersion: '3',
+          data: '{"a": [[1]]}',
+          id: `"${'x'.repeat(90)}"`,
+        });
+        const text =
+          code === 'BACKUP_UPCAST_FAILED'
+            ? lineText(1)
+            : lineText(1).replace('"title": "canary"', '') + second;
+        const error = await failsWith(restore(pool, text, options), code);
+        const line = (error.details as { readonly lineNumber?: number }).lineNumber;
+        assert.equal(line, code === 'BACKUP_UPCAST_FAILED' ? 1 : 2);
+        assert.equal(await countRows(db), 0);
+        await assertReusable(pool);
+      }),
+    );
+  }
+});
+
+test('a dry run lists what would be refused, counts the rest and writes nothing', () =>
+  withEmptyLog(async (db, pool) => {
+    await restore(pool, lineText(1) + lineText(2));
+    const text =
+      lineText(1) +
+      lineText(2, { data: '{"title": "other"}' }) +
+      lineText(3, { eventId: '"no uuid"' }) +
+      lineText(4, { schemaVersion: '9' }) +
+      '{"not": "a line"}\n' +
+      lineText(5) +
+      lineText(5);
+    const upcaster = createUpcaster({ current: 1, steps: {} });
+    const report = await restore(pool, text, { dryRun: true, upcaster });
+    assert.equal(report.ok, false);
+    assert.deepEqual(
+      report.refused.map(({ code, lineNumber }) => [code, lineNumber]),
+      [
+        ['BACKUP_LINE_INVALID', 3],
+        ['BACKUP_SCHEMA_UNSUPPORTED', 4],
+        ['BACKUP_LINE_INVALID', 5],
+      ],
+    );
+    const { lineCount, newCount, presentCount, repeatedCount, conflictCount, refusedCount } =
+      report;
+    assert.deepEqual(
+      { lineCount, newCount, presentCount, repeatedCount, conflictCount, refusedCount },
+      {
+        lineCount: 7,
+        newCount: 1,
+        presentCount: 1,
+        repeatedCount: 1,
+        conflictCount: 1,
+        refusedCount: 3,
+      },
+    );
+    assert.equal(await countRows(db), 2);
+    await assertReusable(pool);
+    const clean = await restore(pool, lineText(1) + lineText(7), { dryRun: true });
+    assert.deepEqual([clean.ok, clean.newCount, clean.presentCount], [true, 1, 1]);
+  }));
+
+describe('F4 row-level security that would not hold', () => {
+  test('a superuser, a table without it and a view are refused', () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      const error = await failsWith(restore(db.admin, lineText(1)), 'BACKUP_TENANCY_UNSAFE');
+      assert.equal(error.details.reason, 'role-is-superuser');
+      await db.admin.query('ALTER TABLE sync_changes DISABLE ROW LEVEL SECURITY');
+      const disabled = await failsWith(restore(db.pool(), lineText(1)), 'BACKUP_TENANCY_UNSAFE');
+      assert.equal(disabled.details.reason, 'disabled-on-table');
+      const report = await restore(db.pool(), lineText(1), { rowSecurity: 'explicit-filter-only' });
+      assert.equal(report.newCount, 1);
+    }));
+
+  test('F3 a missing table, column or privilege is named', () =>
+    withEmptyLog(async (db, pool) => {
+      const missing = await failsWith(
+        restore(pool, lineText(1), { log: { table: 'nothing' } }),
+        'BACKUP_SINK_FAILED',
+      );
+      assert.deepEqual([missing.details.stage, missing.details.sqlState], ['check', '42P01']);
+      await db.admin.query(`REVOKE INSERT ON sync_changes FROM ${db.appUser}`);
+      const denied = await failsWith(restore(pool, lineText(1)), 'BACKUP_SINK_FAILED');
+      assert.deepEqual([denied.details.stage, denied.details.sqlState], ['write', '42501']);
+      await assertReusable(pool);
+    }));
+});
+
+test('wrong options are a TypeError before any I/O', async () => {
+  const pool = { connect: () => assert.fail('a client was leased') } as never;
+  const wrong: readonly Partial<Record<keyof RestoreOptions | 'userID', unknown>>[] = [
+    { userId: '' },
+    { userID: 'x' },
+    { dryRun: 1 },
+    { onConflict: 'overwrite' },
+    { upcaster: {} },
+    { batchSize: 1.5 },
+    { onProgress: 'x' },
+    { remapUser: 'yes' },
+    { expectArchiveId: 1 },
+  ];
+  for (const options of wrong) {
+    await assert.rejects(restore(pool, '', options as Partial<RestoreOptions>), TypeError);
+  }
+  await assert.rejects(restore(pool, '', { batchSize: 0 }), RangeError);
+  await assert.rejects(restore(pool, Buffer.from('x') as never), TypeError);
+  await assert.rejects(restore({} as never, ''), TypeError);
+});

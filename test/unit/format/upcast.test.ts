@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { inspect } from 'node:util';
+
+import {
+  type ExportLine,
+  type UpcastStep,
+  createUpcaster,
+  isBackupError,
+} from '../../../src/index.js';
+import { exportLine } from '../../support/change-rows.js';
+
+const keep: UpcastStep = (line) => line;
+
+describe('createUpcaster', () => {
+  const wrong: readonly (readonly [string, unknown])[] = [
+    ['a gap', { current: 4, steps: { 1: keep, 3: keep } }],
+    ['no first step', { current: 3, steps: { 2: keep } }],
+    ['no step at all', { current: 2, steps: {} }],
+    ['a step at current', { current: 2, steps: { 1: keep, 2: keep } }],
+    ['a step beyond current', { current: 2, steps: { 1: keep, 7: keep } }],
+    ['a step twice, spelt in two ways', { current: 2, steps: { '1': keep, '01': keep } }],
+    [
+      'a step twice, as entries',
+      {
+        current: 2,
+        steps: [
+          [1, keep],
+          [1, keep],
+        ],
+      },
+    ],
+    ['a step of version 0', { current: 2, steps: { 0: keep, 1: keep } }],
+    ['a key that is no version', { current: 2, steps: { 1: keep, one: keep } }],
+    ['a step that is no function', { current: 2, steps: { 1: 'keep' } }],
+    ['no options', undefined],
+    ['a current that is no integer', { current: '2', steps: { 1: keep } }],
+    ['no steps', { current: 1 }],
+  ];
+  for (const [name, options] of wrong) {
+    test(`refuses ${name}`, () => {
+      assert.throws(() => createUpcaster(options as never), TypeError);
+    });
+  }
+
+  test('refuses a current outside the versions', () => {
+    assert.throws(() => createUpcaster({ current: 0, steps: {} }), RangeError);
+    assert.throws(() => createUpcaster({ current: 2 ** 31, steps: {} }), RangeError);
+  });
+
+  test('takes steps as an object, a Map or entries, and explains its paths', () => {
+    for (const steps of [
+      { 1: keep, 2: keep },
+      new Map([
+        [2, keep],
+        [1, keep],
+      ]),
+    ]) {
+      const upcaster = createUpcaster({ current: 3, steps });
+      assert.deepEqual(upcaster.explain(1), [
+        { fromVersion: 1, toVersion: 2 },
+        { fromVersion: 2, toVersion: 3 },
+      ]);
+      assert.deepEqual(upcaster.explain(3), []);
+      for (const version of [0, 4, 1.5]) assert.throws(() => upcaster.explain(version), RangeError);
+    }
+  });
+});
+
+describe('upcast', () => {
+  test('takes one step at a time and sets the version', () => {
+    const seen: number[] = [];
+    const step: UpcastStep = (line) => {
+      seen.push(line.schemaVersion);
+      return { ...line, clientId: line.clientId, schemaVersion: 99 };
+    };
+    const upcaster = createUpcaster({ current: 4, steps: { 1: step, 2: step, 3: step } });
+    assert.equal(upcaster.upcast(exportLine({ schemaVersion: 2 })).schemaVersion, 4);
+    assert.deepEqual(seen, [2, 3]);
+    const current = exportLine({ schemaVersion: 4 });
+    assert.equal(upcaster.upcast(current), current);
+  });
+
+  test('L20 refuses a newer line with its number and advice, whatever it holds', () => {
+    const upcaster = createUpcaster({ current: 2, steps: { 1: keep } });
+    assert.throws(
+      () => upcaster.upcast(exportLine({ schemaVersion: 3, id: 'canary' }), 17),
+      (error) => {
+        assert.ok(isBackupError(error, 'BACKUP_SCHEMA_UNSUPPORTED'));
+        const { schemaVersion, current, lineNumber } = error.details;
+        assert.deepEqual([schemaVersion, current, lineNumber], [3, 2, 17]);
+        assert.match(error.message, /line 17.*update/);
+        assert.doesNotMatch(inspect(error), /canary/);
+        return true;
+      },
+    );
+  });
+
+  const failures: readonly (readonly [string, unknown, string, string?])[] = [
+    [
+      'throws',
+      () => {
+        throw new Error('canary');
+      },
+      'threw',
+    ],
+    ['gives undefined', () => undefined, 'no-line'],
+    ['gives a text', () => 'canary', 'no-line'],
+    ['changes its argument', (line: { id: string }) => ((line.id = 'x'), line), 'threw'],
+    ['is async', async (line: ExportLine) => line, 'identity-changed', 'eventId'],
+    ...(['eventId', 'appId', 'table', 'id', 'clientId', 'createdAt'] as const).map(
+      (member) =>
+        [
+          `changes ${member}`,
+          (line: ExportLine) => ({ ...line, [member]: 'canary' }),
+          'identity-changed',
+          member,
+        ] as const,
+    ),
+  ];
+  for (const [name, step, reason, member] of failures) {
+    test(`L20 a step that ${name} is a typed error`, () => {
+      const upcaster = createUpcaster({ current: 2, steps: { 1: step as UpcastStep } });
+      assert.throws(
+        () => upcaster.upcast(exportLine(), 5),
+        (error) => {
+          assert.ok(isBackupError(error, 'BACKUP_UPCAST_FAILED'), inspect(error));
+          assert.equal(error.details.reason, reason);
+          assert.equal(error.details.member, member);
+          assert.deepEqual([error.details.fromVersion, error.details.lineNumber], [1, 5]);
+          assert.doesNotMatch(inspect(error), /canary/);
+          return true;
+        },
+      );
+    });
+  }
+});

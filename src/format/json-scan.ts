@@ -220,7 +220,7 @@ function hexUnit(bytes: Uint8Array, start: number, end: number): number {
 }
 
 /** What a hex digit counts, given as its ASCII byte; -1 for what is none. */
-export function hexDigit(byte: number): number {
+function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const lower = byte | 0x20;
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;

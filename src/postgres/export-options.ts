@@ -62,7 +62,7 @@ export interface ExportRequest {
 }
 
 /** The names of {@link PgExportOptions}. */
-export const exportOptionNames = [
+const exportOptionNames = [
   'userId',
   'after',
   'until',

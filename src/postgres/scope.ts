@@ -3,12 +3,16 @@
 
 import { BackupError } from '../errors.js';
 import type { TenancyGap } from '../errors.js';
+import { maxTimerMs } from '../stream/flush-policy.js';
 import type { PgClient } from './client.js';
 import type { ExportRequest } from './export-options.js';
 import { userSetting } from './export-options.js';
 import { relationOf } from './log-table.js';
 import { logMissing, outOfProtocol } from './source-error.js';
 import type { SourcePlace } from './source-error.js';
+
+/** The server's own limit comes after the session's, which says more, by this much. */
+const serverGraceMs = 1000;
 
 /** How often the server looks whether its client is still there, in milliseconds. */
 const connectionCheckMs = 500;
@@ -18,15 +22,16 @@ const connectionCheckMs = 500;
  * limits for the role do not apply: a slow reader is no slow statement.
  */
 export async function applySettings(client: PgClient, request: ExportRequest): Promise<void> {
+  const serverLimitMs = String(Math.min(request.maxDurationMs + serverGraceMs, maxTimerMs));
   const fixed: Readonly<Record<string, string>> = {
     client_encoding: 'UTF8',
     DateStyle: 'ISO, YMD',
     TimeZone: 'UTC',
     row_security: 'on',
-    statement_timeout: String(request.maxDurationMs),
+    statement_timeout: serverLimitMs,
     lock_timeout: String(request.stallTimeoutMs),
     // Idle for the server is also an export whose last bytes wait for a slow reader or for a hook.
-    idle_in_transaction_session_timeout: String(request.maxDurationMs),
+    idle_in_transaction_session_timeout: serverLimitMs,
     // Rows are wanted at once and in the order of the index: a sort of the whole log is the planner's
     // last resort, and compiling the query would only delay the first row.
     enable_sort: 'off',
@@ -49,7 +54,7 @@ export async function applySettings(client: PgClient, request: ExportRequest): P
             AND (version() ~* 'linux'
                  OR version() ~* 'darwin|bsd'
                     AND current_setting('server_version_num')::int >= 160000)`,
-    [String(request.maxDurationMs), String(connectionCheckMs)],
+    [serverLimitMs, String(connectionCheckMs)],
   );
 }
 

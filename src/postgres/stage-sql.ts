@@ -9,7 +9,7 @@ const again = 'pg_temp.backup_streams_again';
 const skip = 'pg_temp.backup_streams_skip';
 
 /** What became of a staged line that is not simply new. */
-export const skipKinds = {
+const skipKinds = {
   repeated: 'r',
   repeatedOther: 'x',
   present: 'p',

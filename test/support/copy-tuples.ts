@@ -116,7 +116,7 @@ export function int32(value: number): Buffer {
   return bytes;
 }
 
-export function int64(value: bigint): Buffer {
+function int64(value: bigint): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigInt64BE(value);
   return bytes;

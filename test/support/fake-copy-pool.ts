@@ -34,7 +34,7 @@ const FACTS = {
 };
 
 /** A socket that says what it was told. */
-export class FakeSocket extends EventEmitter {
+class FakeSocket extends EventEmitter {
   isPaused = false;
   isDestroyed = false;
 

@@ -1,6 +1,7 @@
 // What a restore reads from: an archive, bytes, or lines, all as JSONL bytes.
 
 import { BackupError } from '../errors.js';
+import type { BackupErrorDetails } from '../errors.js';
 import { encodeExportLine } from '../format/export-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import type { Archive, ArchiveProblem } from '../stream/archive-port.js';
@@ -57,6 +58,11 @@ async function* encoded(
   if (text !== '') yield Buffer.from(text);
 }
 
+const foreignArchive: BackupErrorDetails['BACKUP_TENANCY_MISMATCH'] = {
+  found: 'archive',
+  rowCount: 0,
+};
+
 /** The error of an archive that is not what it should be: the first problem of it. */
 export function problemError(
   problem: ArchiveProblem | undefined,
@@ -69,8 +75,7 @@ export function problemError(
   const more =
     problemCount > 1 ? `; ${problemCount - 1} more, which verify() or a dry run lists` : '';
   // A problem carries what the details of its code have in common: where it is.
-  return new BackupError(code, `nothing is restored: ${message}${more}`, {
-    reason: message,
-    ...where,
-  });
+  const details =
+    code === 'BACKUP_TENANCY_MISMATCH' ? foreignArchive : { reason: message, ...where };
+  return new BackupError(code, `nothing is restored: ${message}${more}`, details);
 }

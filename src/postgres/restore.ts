@@ -173,6 +173,7 @@ class Restore {
       throw error;
     }
     await session.answer(stager.finish());
+    await this.#progress({ phase: 'stage', lineCount: stager.lineCount });
     return stager.facts();
   }
 

@@ -1,0 +1,171 @@
+// From archives: verified as a whole before anything is written, and read as verified.
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import type pg from 'pg';
+
+import { type Archive, createUpcaster } from '../../src/index.js';
+import { openArchive, writeArchive } from '../../src/archive/index.js';
+import { pgExportStream } from '../../src/postgres/index.js';
+import { sampleRows, writeRows } from '../../dev/sample-log.js';
+import { STRANGER, USER, eventIdsOf, linesOf } from '../support/change-log.js';
+import { collectBytes } from '../support/collect.js';
+import { assertReusable, failsWith } from '../support/failures.js';
+import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
+
+async function archiveOf(pool: pg.Pool, userId = USER): Promise<Buffer> {
+  const out = new PassThrough();
+  const [bytes] = await Promise.all([
+    collectBytes(out),
+    writeArchive(out, { userId, events: pgExportStream(pool, { userId }) }),
+  ]);
+  return bytes;
+}
+
+async function withArchive(
+  use: (archive: { bytes: Buffer; text: string }) => Promise<void>,
+): Promise<void> {
+  await withEmptyLog(async (from, pool) => {
+    await writeRows(from.admin, sampleRows({ count: 200, seed: 5, userIds: [USER] }));
+    await use({ bytes: await archiveOf(pool), text: await exportOf(pool) });
+  });
+}
+
+test('an archive, into an empty log: the same archive comes out again', () =>
+  withArchive(async ({ bytes, text }) => {
+    await withEmptyLog(async (_db, pool) => {
+      const phases = new Set<string>();
+      await using archive = await openArchive(bytes);
+      const report = await restore(pool, archive, {
+        expectArchiveId: archive.manifest.archiveId,
+        onProgress: ({ phase, totalCount }) => {
+          phases.add(phase);
+          if (phase === 'write') assert.equal(totalCount, 200);
+        },
+      });
+      assert.equal(report.newCount, 200);
+      assert.deepEqual([...phases], ['verify', 'stage', 'plan', 'write']);
+      assert.equal(await exportOf(pool), text);
+      assert.equal((await restore(pool, archive)).presentCount, 200);
+    });
+  }));
+
+test("M7 M11 another user's archive, and an archive that is not the expected one", () =>
+  withArchive(async ({ bytes }) => {
+    await withEmptyLog(async (db, pool) => {
+      await using archive = await openArchive(bytes);
+      const foreign = restore(pool, archive, { userId: STRANGER });
+      assert.equal((await failsWith(foreign, 'BACKUP_TENANCY_MISMATCH')).details.found, 'archive');
+      const expectArchiveId = '0'.repeat(32);
+      await assert.rejects(restore(pool, archive, { expectArchiveId }));
+      const plan = await restore(pool, archive, { expectArchiveId, dryRun: true });
+      assert.deepEqual([plan.ok, plan.refusedCount, plan.lineCount], [false, 1, 0]);
+      assert.equal(await countRows(db), 0);
+      await assertReusable(pool);
+    });
+  }));
+
+test('F44 what is applied is what was verified: bytes that change in between commit nothing', () =>
+  withArchive(async ({ bytes }) => {
+    await withEmptyLog(async (db, pool) => {
+      await using archive = await openArchive(bytes);
+      const changing: Archive = {
+        manifest: archive.manifest,
+        lines: (options) => archive.lines(options),
+        verify: async (options) => {
+          const report = await archive.verify(options);
+          assert.ok(report.ok);
+          // Behind the verifier's back.
+          bytes.writeUInt8(bytes.readUInt8(3_000) ^ 1, 3_000);
+          return report;
+        },
+        bytes: () => archive.bytes(),
+        [Symbol.asyncDispose]: () => archive[Symbol.asyncDispose](),
+      };
+      await assert.rejects(restore(pool, changing), { name: 'BackupError' });
+      assert.equal(await countRows(db), 0);
+      await assertReusable(pool);
+    });
+  }));
+
+test('remapped to another user: new ids, the same for ever, and the old rows untouched', () =>
+  withEmptyLog(async (db, pool) => {
+    await writeRows(db.admin, sampleRows({ count: 100, seed: 6, userIds: [USER] }));
+    const text = await exportOf(pool);
+    await using archive = await openArchive(await archiveOf(pool));
+    const options = { userId: STRANGER, remapUser: true };
+    assert.equal((await restore(pool, archive, options)).newCount, 100);
+    assert.equal((await restore(pool, archive, options)).presentCount, 100);
+    const copied = await exportOf(pool, STRANGER);
+    const [copy] = eventIdsOf(copied);
+    assert.match(copy ?? '', /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-/);
+    assert.equal(new Set([...eventIdsOf(copied), ...eventIdsOf(text)]).size, 200);
+    const rest = (jsonl: string): string[] =>
+      linesOf(jsonl)
+        .map((line) => line.slice(50))
+        .sort();
+    assert.deepEqual(rest(copied), rest(text));
+    assert.equal(await exportOf(pool), text);
+  }));
+
+test('remapping derives uuid version 5 of the old id and the user', () =>
+  withEmptyLog(async (_db, pool) => {
+    // RFC 9562, appendix A.4: namespace DNS, name www.example.com.
+    const line = lineText(1, { eventId: '"6ba7b810-9dad-11d1-80b4-00c04fd430c8"' });
+    await restore(pool, line, { userId: 'www.example.com', remapUser: true });
+    assert.deepEqual(eventIdsOf(await exportOf(pool, 'www.example.com')), [
+      '2ed6657d-e927-568b-95e1-2665a8aea6a2',
+    ]);
+  }));
+
+test('upcast on the way in: older rows of the log count as the same once they are upcast too', () =>
+  withEmptyLog(async (db, pool) => {
+    const upcaster = createUpcaster({
+      current: 3,
+      steps: {
+        1: (line) => line,
+        2: (line) => ({ ...line, ...(line.op === 'insert' && { data: { v3: true, n: 1.5 } }) }),
+      },
+    });
+    const text =
+      lineText(1) +
+      lineText(2, { op: '"delete"', schemaVersion: '2' }) +
+      lineText(3, { schemaVersion: '3' });
+    const first = await restore(pool, text, { upcaster });
+    assert.equal(first.newCount, 3);
+    assert.deepEqual(first.upcasts, [
+      { fromVersion: 1, toVersion: 2, lineCount: 1 },
+      { fromVersion: 2, toVersion: 3, lineCount: 2 },
+    ]);
+    const upcastText = await exportOf(pool);
+    assert.match(upcastText, /"schemaVersion":3.*"data":\{"n": 1.5, "v3": true\}/);
+    // Upcast lines are there; so are rows that were restored without, and rows of both kinds.
+    assert.equal((await restore(pool, text, { upcaster })).presentCount, 3);
+    await db.admin.query('TRUNCATE sync_changes');
+    await restore(pool, text);
+    assert.equal(await exportOf(pool), text);
+    const again = await restore(pool, text, { upcaster });
+    assert.deepEqual([again.presentCount, again.conflictCount], [3, 0]);
+    const newer = await restore(pool, upcastText, { upcaster });
+    assert.equal(newer.presentCount, 3);
+    // Without the upcaster they are other lines; and a real difference stays one.
+    await failsWith(restore(pool, upcastText), 'BACKUP_RESTORE_CONFLICT');
+    const other = upcastText.replace('"n": 1.5', '"n": 1.50');
+    const { details } = await failsWith(
+      restore(pool, other, { upcaster }),
+      'BACKUP_RESTORE_CONFLICT',
+    );
+    assert.deepEqual([details.lineNumber, details.conflictCount], [1, 1]);
+  }));
+
+test('1,200 older rows are compared page by page', () =>
+  withEmptyLog(async (_db, pool) => {
+    const upcaster = createUpcaster({
+      current: 2,
+      steps: { 1: (line) => ({ ...line, data: { upcast: line.id } }) },
+    });
+    const text = Array.from({ length: 1_200 }, (_, index) => lineText(index + 1)).join('');
+    await restore(pool, text);
+    assert.equal((await restore(pool, text, { upcaster })).presentCount, 1_200);
+    await assertReusable(pool);
+  }));

@@ -5,7 +5,7 @@ import type { Archive, ExportLine } from 'backup-streams';
 import type { ChangeStore } from './apply-server-changes.js';
 
 /** The schema that this host's code is at, and how older lines get there. */
-export const upcaster: Upcaster = createUpcaster({
+const upcaster: Upcaster = createUpcaster({
   current: 3,
   steps: { 1: (line) => line, 2: (line) => line },
 });

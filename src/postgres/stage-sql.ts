@@ -8,15 +8,6 @@ const stage = 'pg_temp.backup_streams_stage';
 const again = 'pg_temp.backup_streams_again';
 const skip = 'pg_temp.backup_streams_skip';
 
-/** What became of a staged line that is not simply new. */
-const skipKinds = {
-  repeated: 'r',
-  repeatedOther: 'x',
-  present: 'p',
-  older: 'u',
-  conflict: 'c',
-} as const;
-
 /** The type of each of the log's columns that a restore writes, as SQL. */
 export type ColumnTypes = ReadonlyMap<string, string>;
 

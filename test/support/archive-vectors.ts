@@ -667,6 +667,14 @@ function badContainers(): ArchiveVector[] {
       buildZip([eventsEntry({ packed: Buffer.alloc(40, 0xff) }), manifestEntry()]),
     ),
     invalid(
+      'C16-one-byte-less',
+      'one byte less than declared, with the CRC of what there is',
+      buildZip([
+        eventsEntry({ local: { size: events.length + 1 }, central: { size: events.length + 1 } }),
+        manifestEntry(),
+      ]),
+    ),
+    invalid(
       'C16-shorter',
       'less than declared',
       buildZip([eventsEntry({ packed: deflateStored(events.subarray(0, 200)) }), manifestEntry()]),

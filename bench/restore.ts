@@ -37,8 +37,6 @@ interface Job {
   readonly contender: 'restore' | 'unnest';
   readonly url: string;
   readonly file: string;
-  /** How many lines `unnest` writes before it stops; it is many times slower. */
-  readonly lineLimit: number;
 }
 
 interface Measurement {
@@ -47,7 +45,7 @@ interface Measurement {
   readonly peakBytes: number;
 }
 
-async function measure({ contender, url, file, lineLimit }: Job): Promise<Measurement> {
+async function measure({ contender, url, file }: Job): Promise<Measurement> {
   const pool = new pg.Pool({ connectionString: url, max: 1 });
   const startedAt = performance.now();
   let lineCount: number;
@@ -56,7 +54,7 @@ async function measure({ contender, url, file, lineLimit }: Job): Promise<Measur
     ({ lineCount } = await restoreToPostgres(pool, archive, { userId: USER }));
     await archive[Symbol.asyncDispose]();
   } else {
-    lineCount = await insertByUnnest(pool, file, lineLimit);
+    lineCount = await insertByUnnest(pool, file);
   }
   const seconds = (performance.now() - startedAt) / 1_000;
   await pool.end();
@@ -70,7 +68,7 @@ function peakBytes(): number {
 }
 
 /** What a host would write first: 500 lines as one array of jsonb, taken apart in SQL. One transaction. */
-async function insertByUnnest(pool: pg.Pool, file: string, lineLimit: number): Promise<number> {
+async function insertByUnnest(pool: pg.Pool, file: string): Promise<number> {
   const text = `
     INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, field_timestamps, client_id,
                               created_at, schema_version)
@@ -86,14 +84,13 @@ async function insertByUnnest(pool: pg.Pool, file: string, lineLimit: number): P
   let lineCount = 0;
   for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 })) {
     splitter.feed(chunk as Buffer);
-    while (lineCount < lineLimit && splitter.next()) {
+    while (splitter.next()) {
       batch.push(splitter.bytes.toString('utf8', splitter.start, splitter.end));
       lineCount += 1;
       if (batch.length < 500) continue;
       await client.query(text, [batch]);
       batch = [];
     }
-    if (lineCount >= lineLimit) break;
   }
   if (batch.length > 0) await client.query(text, [batch]);
   await client.query('COMMIT');
@@ -181,11 +178,7 @@ async function prepare(rows: number): Promise<Bench> {
   };
 }
 
-async function runContender(
-  bench: Bench,
-  contender: Contender,
-  lineLimit: number,
-): Promise<Measurement> {
+async function runContender(bench: Bench, contender: Contender): Promise<Measurement> {
   const { admin, appUrl, archiveFile, jsonlFile } = bench;
   if (contender === 'floor') {
     await admin.query('TRUNCATE copy');
@@ -202,8 +195,8 @@ async function runContender(
   if (contender !== 'restore-again') await admin.query('TRUNCATE sync_changes');
   await admin.query('CHECKPOINT');
   return contender === 'unnest'
-    ? inChild({ contender, url: appUrl, file: jsonlFile, lineLimit })
-    : inChild({ contender: 'restore', url: appUrl, file: archiveFile, lineLimit });
+    ? inChild({ contender, url: appUrl, file: jsonlFile })
+    : inChild({ contender: 'restore', url: appUrl, file: archiveFile });
 }
 
 async function main(rows: number, rounds: number): Promise<void> {
@@ -217,7 +210,7 @@ async function main(rows: number, rounds: number): Promise<void> {
   try {
     for (let round = 0; round < rounds; round += 1) {
       for (const contender of rotated(groups, round).flat()) {
-        const measurement = await runContender(bench, contender, Math.ceil(rows / 5));
+        const measurement = await runContender(bench, contender);
         found.get(contender)?.push(measurement);
         const shown = `${measurement.seconds.toFixed(2)} s, ${(measurement.peakBytes / 1e6).toFixed(0)} MB`;
         console.log(`round ${String(round + 1)} ${contender}: ${shown}`);

@@ -1,6 +1,7 @@
 // Lines back into the change log: verified, staged, planned, and only then written.
 
 import { BackupError } from '../errors.js';
+import type { Archive } from '../stream/archive-port.js';
 import { callHook } from '../stream/host-hook.js';
 import { poolOption } from './client.js';
 import type { PgPool } from './client.js';
@@ -26,8 +27,8 @@ import { StageSql } from './stage-sql.js';
 /**
  * Restores lines into a user's change log in Postgres. Doing it twice is the same as doing it once.
  *
- * Nothing is written before everything is checked: an archive is verified, every line is staged in a
- * temporary table, and the stage is held against the log. Then all is written in one transaction, or
+ * Nothing is written before everything is checked: an archive is verified while its lines are staged
+ * in a temporary table, and the stage is held against the log. Then all is written in one transaction, or
  * in several that can be resumed (`batchSize`). Events that are there with the same content are
  * skipped. Numbers, times and member order stay exactly as they are in the lines. Rows are always
  * the given user's, and row-level security stays on.
@@ -81,6 +82,8 @@ class Restore {
   readonly #request: RestoreRequest;
   readonly #session: RestoreSession;
   readonly #sql: StageSql;
+  /** Aborted when the restore has failed, so that nobody verifies on for nothing. */
+  readonly #verifying = new AbortController();
   #totalCount: number | undefined;
 
   constructor(pool: PgPool, input: RestoreInput, request: RestoreRequest) {
@@ -94,18 +97,14 @@ class Restore {
     try {
       return await this.#run();
     } catch (error) {
+      this.#verifying.abort();
       throw this.#session.fail(error);
     }
   }
 
   async #run(): Promise<RestoreReport> {
-    const problems = await this.#verify();
-    if (problems !== undefined) {
-      this.#session.release();
-      return problems;
-    }
-    await this.#session.open();
-    const staged = await this.#stage();
+    const staged = await this.#verifyAndStage();
+    if ('dryRun' in staged) return staged;
     const planned = await this.#plan();
     const { dryRun, onConflict } = this.#request;
     const stops = onConflict === 'stop' && planned.conflictCount > 0;
@@ -132,19 +131,51 @@ class Restore {
     return reportOf(staged, final, { dryRun, newCount, stops: false });
   }
 
-  /** @returns a dry run's report when the archive is not what it should be */
-  async #verify(): Promise<RestoreReport | undefined> {
+  /** @returns what was staged, or a dry run's report of an archive that is not what it should be */
+  async #verifyAndStage(): Promise<StagedFacts | RestoreReport> {
     const input = this.#input;
-    if (!isArchive(input)) return undefined;
+    if (!isArchive(input)) return this.#openAndStage();
     await this.#progress({ phase: 'verify', lineCount: 0 });
-    const { ok, problems, problemCount } = await this.#session.host(
-      input.verify(this.#request.verify),
-    );
     this.#totalCount = input.manifest.eventCount;
+    const verdict = this.#verdictOf(input);
+    if (this.#request.dryRun || !this.#isExpected(input)) {
+      const refusal = await this.#session.host(verdict);
+      if (refusal === undefined) return this.#openAndStage();
+      this.#session.release();
+      return refusal;
+    }
+    // At the same time: staging waits for the server most of the time, and a stage is not the log.
+    // The writing waits for both.
+    const both = Promise.all([this.#openAndStage(), verdict]);
+    const [staged] = await this.#session.race(both);
+    return staged;
+  }
+
+  /** Whether it makes sense to stage the archive before it is verified. */
+  #isExpected({ manifest }: Archive): boolean {
+    const { scope, remapUser, verify } = this.#request;
+    const { expectArchiveId = manifest.archiveId } = verify;
+    return (
+      (remapUser || manifest.userId === scope.userId) && manifest.archiveId === expectArchiveId
+    );
+  }
+
+  async #verdictOf(archive: Archive): Promise<RestoreReport | undefined> {
+    const { verify, dryRun } = this.#request;
+    const { signal } = this.#verifying;
+    const { ok, problems, problemCount } = await archive.verify({
+      ...verify,
+      signal: verify.signal === undefined ? signal : AbortSignal.any([verify.signal, signal]),
+    });
     if (ok) return undefined;
     const [first] = problems;
-    if (first === undefined || !this.#request.dryRun) throw problemError(first, problemCount);
+    if (first === undefined || !dryRun) throw problemError(first, problemCount);
     return archiveRefused(problems, problemCount);
+  }
+
+  async #openAndStage(): Promise<StagedFacts> {
+    await this.#session.open();
+    return this.#stage();
   }
 
   async #stage(): Promise<StagedFacts> {

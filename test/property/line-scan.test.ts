@@ -1,0 +1,167 @@
+// The byte-level pieces of reading against plain definitions of the same, on lines that were bent at random.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+
+import {
+  decodeExportLine,
+  encodeExportLine,
+  exportLineSchema,
+  isBackupError,
+} from '../../src/index.js';
+import { hasRepeatedNames } from '../../src/format/repeated-names.js';
+import { TimestampBytes } from '../../src/postgres/timestamp-bytes.js';
+import { TimestampMicros } from '../../src/postgres/timestamp-micros.js';
+import { lineVectors } from '../support/vectors.js';
+
+const lines = lineVectors.map(({ line }) => line);
+const pieces = [
+  '"',
+  '\\',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '0',
+  '-',
+  'e',
+  '.',
+  ' ',
+  'null',
+  '\\u0000',
+  'ü',
+  '\u0001',
+];
+
+/** A valid line, with a few pieces put in, taken out or doubled. */
+const bentLine = fc
+  .tuple(
+    fc.constantFrom(...lines.filter((line) => line.length < 2_000)),
+    fc.array(
+      fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(...pieces), fc.nat(3)),
+      {
+        maxLength: 3,
+      },
+    ),
+  )
+  .map(([line, edits]) => {
+    let text = line;
+    for (const [place, piece, kind] of edits) {
+      const at = Math.floor(place * text.length);
+      const rest = kind === 0 ? at : at + kind;
+      text = text.slice(0, at) + (kind === 3 ? '' : piece) + text.slice(rest);
+    }
+    return text;
+  });
+
+/** What a line is, said the slow way. */
+function isValid(text: string): boolean {
+  if (!text.isWellFormed()) return false;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return false;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const members = value as Record<string, unknown>;
+  if (!holdsStorableText(value)) return false;
+  const { schemaVersion: version } = members;
+  const isVersion =
+    version === undefined ||
+    (typeof version === 'number' && Number.isInteger(version) && version < 2 ** 31);
+  const schemaVersion = typeof version === 'number' && version > 0 ? version : 1;
+  return (
+    isVersion && exportLineSchema.safeParse({ ...members, schemaVersion, extra: undefined }).success
+  );
+}
+
+function holdsStorableText(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(
+    ([name, member]) => holdsStorableText(name) && holdsStorableText(member),
+  );
+}
+
+/** A repeated member is what JSON.parse does not see. */
+function hasRepeatedMember(error: unknown): boolean {
+  return (
+    isBackupError(error, 'BACKUP_LINE_INVALID') && error.details.reason === 'a repeated member'
+  );
+}
+
+test('a bent line is valid exactly when the plain definition says so, and then is what it says', () => {
+  fc.assert(
+    fc.property(bentLine, (text) => {
+      let error: unknown;
+      try {
+        const line = decodeExportLine(text);
+        assert.deepEqual(decodeExportLine(encodeExportLine(line)), line);
+      } catch (caught) {
+        error = caught;
+        assert.ok(isBackupError(error, 'BACKUP_LINE_INVALID'), String(error));
+      }
+      if (!hasRepeatedMember(error)) assert.equal(error === undefined, isValid(text));
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test('names are found repeated exactly when they are', () => {
+  const names = fc.constantFrom('a', 'b', 'aa', 'ab', 'ü', '__proto__', 'a\\u0061', '\\u0061');
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom('1', '"{"', '[]', '{}', '"a"'),
+      tie('array'),
+      tie('object'),
+    ),
+    array: fc.array(tie('value'), { maxLength: 3 }).map((items) => `[${items.join(', ')}]`),
+    object: fc
+      .array(fc.tuple(names, tie('value')), { maxLength: 4 })
+      .map(
+        (members) => `{${members.map(([name, item]) => `"${name}": ${String(item)}`).join(',')}}`,
+      ),
+  }));
+  fc.assert(
+    fc.property(value, (item) => {
+      const text = String(item);
+      const bytes = Buffer.from(`x${text}x`);
+      assert.equal(
+        hasRepeatedNames(bytes, 1, bytes.length - 1),
+        countNames(text) !== countMembers(JSON.parse(text)),
+      );
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+function countNames(text: string): number {
+  return [...text.matchAll(/"[^"]*":/g)].length;
+}
+
+function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce<number>((sum, member) => sum + countMembers(member), own);
+}
+
+test('a time goes to Postgres’ microseconds and back', () => {
+  const micros = fc.bigInt({ min: -63_082_281_600_000_000n, max: 252_455_615_999_999_999n });
+  const bytesOf = new TimestampBytes();
+  const microsOf = new TimestampMicros();
+  fc.assert(
+    fc.property(micros, (value) => {
+      const text = Buffer.alloc(27);
+      const end = bytesOf.write(Number(value >> 32n), Number(value & 0xffff_ffffn), text, 0);
+      assert.ok(end > 0);
+      const out = Buffer.alloc(8);
+      microsOf.write(text, [0, end], out, 0);
+      assert.equal(out.readBigInt64BE(), value);
+    }),
+    { numRuns: 20_000 },
+  );
+});

@@ -1,5 +1,6 @@
 // An export in a process of its own: what it does to memory, and whether the process can end after it.
-// Started by runExportChild() of export-process.ts; takes its task as JSON in argv[2], answers as JSON on stdout.
+// Started by runExportProcess() of export-process.ts; takes its task as JSON in argv[2], answers as JSON on stdout.
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
 import { isBackupError } from '../../src/index.js';
@@ -12,6 +13,7 @@ async function run({
   pool: config,
   ending,
   options,
+  pauseMs = 0,
 }: ExportTask): Promise<ExportReport> {
   const lane = lanes.find(({ name }) => name === laneName);
   if (lane === undefined) throw new Error(`There is no lane ${laneName}`);
@@ -24,6 +26,7 @@ async function run({
   let code: string | undefined;
   try {
     for await (const chunk of stream) {
+      if (byteCount === 0) await delay(pauseMs);
       byteCount += (chunk as Buffer).length;
       peakBytes = Math.max(peakBytes, process.memoryUsage.rss());
       if (ending === 'break') break;

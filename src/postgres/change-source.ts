@@ -223,6 +223,8 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
       this.#session.failFrom(error);
     } else if (this.#cursor.isProven) {
       this.#cut();
+      // Only answers of the session's own are to come, however many rows still wait for the consumer.
+      this.#socket?.resume();
       this.#complete();
     } else if (this.#rowsOfRead < this.#limits.batchSize) {
       // After an error that was answered elsewhere a read comes back empty, as at a clean end.

@@ -30,8 +30,6 @@ for (const lane of lanes) {
         const whole = await lane.export(pool, options).text();
         assert.deepEqual(eventIdsOf(whole), eventIdsUpTo(20));
         const bytes = Buffer.concat(pieces);
-        // Not a byte less than the answer to COMMIT is enough.
-        assert.ok(bytes.toString('latin1').endsWith('COMMIT\0Z\0\0\0\x05I'));
 
         const boundaries = messagesOf(bytes).flatMap(({ end }) => [end - 1, end, end + 1]);
         const between = Array.from({ length: bytes.length / STRIDE }, (_, index) => index * STRIDE);

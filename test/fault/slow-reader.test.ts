@@ -16,6 +16,7 @@ import {
 import { withDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
+import { actAtEachRow } from '../support/row-functions.js';
 
 for (const lane of lanes) {
   test(`${lane.name}: F27 a reader that stops is given up within the limit, and no snapshot is held`, () =>
@@ -33,6 +34,27 @@ for (const lane of lanes) {
       const error = await failsWith(running.text(), 'BACKUP_SINK_STALLED');
       assert.deepEqual([error.details.limit, error.details.limitMs], ['sinkStallTimeoutMs', 300]);
       assert.ok(running.stream.destroyed);
+      await assertReusable(pool);
+    }));
+
+  test(`${lane.name}: F27 rows that go on coming are no sign of a reader that stopped`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      // Each row fills the server's send buffer, so that it is sent when it is read: one every 50 ms.
+      await fillLog(db, { rowCount: 200, dataBytes: 20_000 });
+      await actAtEachRow(db, `IF record_id <> 'row-1' THEN PERFORM pg_sleep(0.05); END IF;`);
+      const pool = db.pool();
+      const startMs = performance.now();
+      const running = lane.export(pool, {
+        userId: USER,
+        maxBatchBytes: 1,
+        batchSize: 200,
+        sinkStallTimeoutMs: 300,
+      });
+      await running.ready();
+      await waitForBackendsGone(db, 3_000);
+      assert.ok(performance.now() - startMs < 3_000);
+      await failsWith(running.text(), 'BACKUP_SINK_STALLED');
       await assertReusable(pool);
     }));
 

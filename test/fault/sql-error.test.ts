@@ -47,8 +47,8 @@ for (const lane of lanes) {
   test(`${lane.name}: F19 an error while the reader pauses: whoever waits for the client gets one at once`, () =>
     withDatabase(async (db) => {
       await db.createChangeLog();
-      // The error comes together with rows that the reader has no room for: the socket is paused by then.
-      await fillLog(db, { rowCount: 4 });
+      // Fat rows, so that the reader's pause is the socket's pause too.
+      await fillLog(db, { rowCount: 4, dataBytes: 20_000 });
       await raiseAtRow(db, 4, '40001');
       const pool = db.pool();
       const running = lane.export(pool, { userId: USER, maxBatchBytes: 1 });

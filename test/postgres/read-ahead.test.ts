@@ -6,9 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pgChangeSource } from '../../src/postgres/index.js';
 import { USER, eventIdsUpTo, fillLog } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
-import { eventually } from '../support/deadline.js';
-import { assertReusable, failsWith } from '../support/failures.js';
-import { actAtEachRow } from '../support/row-functions.js';
+import { assertReusable } from '../support/failures.js';
 
 test('pgChangeSource: a batch has batchSize rows, the last one the rest', () =>
   withDatabase(async (db) => {
@@ -46,20 +44,6 @@ test('pgChangeSource: a batch ends with the row that fills maxBatchBytes', () =>
       }
       assert.deepEqual(sizes, expected);
     }
-  }));
-
-test('pgChangeSource: rows that are read ahead are no sign of a reader that stopped', () =>
-  withDatabase(async (db) => {
-    await db.createChangeLog();
-    // Each row fills the server's send buffer, so that it is sent when it is read: one every 100 ms.
-    await fillLog(db, { rowCount: 60, dataBytes: 20_000 });
-    await actAtEachRow(db, `IF substr(record_id, 5)::int > 30 THEN PERFORM pg_sleep(0.1); END IF;`);
-    const pool = db.pool();
-    const source = pgChangeSource(pool, { userId: USER, batchSize: 30, sinkStallTimeoutMs: 300 });
-    await source.ready();
-    await eventually(() => pool.totalCount === 0, 1_500, 'The client is destroyed');
-    await failsWith(source.batches()[Symbol.asyncIterator]().next(), 'BACKUP_SINK_STALLED');
-    await assertReusable(pool);
   }));
 
 test('pgChangeSource: rows that wait at the end of the log do not make the server seem silent', () =>

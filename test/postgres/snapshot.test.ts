@@ -21,19 +21,6 @@ import { lanes } from '../support/lanes.js';
 import { insertRowsQuery } from '../../dev/row-text.js';
 
 for (const lane of lanes) {
-  test(`${lane.name}: F20 rows are read in one transaction that is repeatable and read only`, () =>
-    withDatabase(async (db) => {
-      await db.createChangeLog();
-      await fillLog(db, { rowCount: 5 });
-      await db.admin.query(`
-        CREATE POLICY in_snapshot ON sync_changes AS RESTRICTIVE USING (
-          current_setting('transaction_isolation') = 'repeatable read'
-          AND current_setting('transaction_read_only') = 'on'
-        )`);
-      const text = await lane.export(db.pool(), { userId: USER }).text();
-      assert.deepEqual(eventIdsOf(text), eventIdsUpTo(5));
-    }));
-
   test(`${lane.name}: F20 what is written, changed and deleted after the first row is not in the export`, () =>
     withDatabase(async (db) => {
       await db.createChangeLog();

@@ -1,6 +1,5 @@
 // An export in a process of its own: what it does to memory, and whether the process can end after it.
-// Started by runExportProcess() of export-process.ts; takes its task as JSON in argv[2], answers as JSON on stdout.
-import { setTimeout as delay } from 'node:timers/promises';
+// Started by runExportChild() of export-process.ts; takes its task as JSON in argv[2], answers as JSON on stdout.
 import pg from 'pg';
 
 import { isBackupError } from '../../src/index.js';
@@ -13,7 +12,6 @@ async function run({
   pool: config,
   ending,
   options,
-  pauseMs = 0,
 }: ExportTask): Promise<ExportReport> {
   const lane = lanes.find(({ name }) => name === laneName);
   if (lane === undefined) throw new Error(`There is no lane ${laneName}`);
@@ -26,7 +24,6 @@ async function run({
   let code: string | undefined;
   try {
     for await (const chunk of stream) {
-      if (byteCount === 0) await delay(pauseMs);
       byteCount += (chunk as Buffer).length;
       peakBytes = Math.max(peakBytes, process.memoryUsage.rss());
       if (ending === 'break') break;

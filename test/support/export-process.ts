@@ -15,8 +15,6 @@ export interface ExportTask {
   readonly options: Omit<LaneOptions, 'signal'>;
   /** Read to the end, leave after the first bytes, or abort then. */
   readonly ending: 'whole' | 'break' | 'abort';
-  /** How long to take nothing after the first bytes; not at all when left out. */
-  readonly pauseMs?: number;
   /** Size of the old generation in MiB; Node's own choice when left out. */
   readonly heapMib?: number;
 }

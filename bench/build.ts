@@ -16,10 +16,11 @@ export const CACHE_DIR = path.join(ROOT, 'bench', '.cache');
 /**
  * Compiles anew.
  *
- * @returns the script of the measuring process
+ * @param source - the measuring process, a file of this folder
+ * @returns its compiled script
  * @throws Error with the compiler's messages
  */
-export async function buildChild(): Promise<string> {
+export async function buildChild(source = 'child.ts'): Promise<string> {
   const outDir = path.join(CACHE_DIR, 'build');
   await rm(outDir, { recursive: true, force: true });
   await mkdir(outDir, { recursive: true });
@@ -29,13 +30,13 @@ export async function buildChild(): Promise<string> {
     extends: '../../../tsconfig.json',
     // The types are the type check's business; here they would need a build of the package beforehand.
     compilerOptions: { noEmit: false, noCheck: true, rootDir: ROOT, outDir },
-    files: ['../../child.ts'],
+    files: [`../../${source}`],
     include: [],
   };
   const configFile = path.join(outDir, 'tsconfig.json');
   await writeFile(configFile, JSON.stringify(config));
   await compile(['-p', configFile]);
-  return path.join(outDir, 'bench', 'child.js');
+  return path.join(outDir, 'bench', source.replace(/\.ts$/, '.js'));
 }
 
 async function compile(args: readonly string[]): Promise<void> {

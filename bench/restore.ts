@@ -4,8 +4,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 
@@ -14,6 +15,7 @@ import { connectOrStart } from '../dev/postgres-server.js';
 import { openArchive, writeArchive } from '../src/archive/index.js';
 import { migrateSyncChanges, pgExportStream, restoreToPostgres } from '../src/postgres/index.js';
 import { LineSplitter } from '../src/stream/line-splitter.js';
+import { buildChild } from './build.js';
 import { describeMachine } from './machine.js';
 import { rotated, spreadOf } from './statistics.js';
 
@@ -98,10 +100,9 @@ async function insertByUnnest(pool: pg.Pool, file: string): Promise<number> {
   return lineCount;
 }
 
-async function inChild(job: Job): Promise<Measurement> {
-  const child: ChildProcess = fork(fileURLToPath(import.meta.url), ['--child'], {
-    execArgv: ['--import', 'tsx'],
-  });
+async function inChild(script: string, job: Job): Promise<Measurement> {
+  // Compiled, and without flags of this process's own: its loader would be measured along.
+  const child: ChildProcess = fork(script, ['--child'], { execArgv: [] });
   return new Promise((resolve, reject) => {
     child.once('message', (message: Measurement | { readonly error: string }) => {
       if ('error' in message) reject(new Error(message.error));
@@ -115,6 +116,10 @@ async function inChild(job: Job): Promise<Measurement> {
 }
 
 interface Bench {
+  /** The compiled measuring process. */
+  readonly script: string;
+  /** SHA-256 of the events, which a restored log must export again. */
+  readonly sha256: string;
   readonly admin: pg.Client;
   readonly appUrl: string;
   readonly archiveFile: string;
@@ -143,7 +148,7 @@ async function prepare(rows: number): Promise<Bench> {
   await admin.query(`GRANT SELECT, INSERT ON sync_changes TO ${role.user}`);
   const appUrl = server.url({ database: name, ...role });
   const pool = new pg.Pool({ connectionString: appUrl, max: 1 });
-  await writeArchive(createWriteStream(archiveFile), {
+  const { eventsSha256 } = await writeArchive(createWriteStream(archiveFile), {
     userId: USER,
     events: pgExportStream(pool, { userId: USER }),
   });
@@ -162,6 +167,8 @@ async function prepare(rows: number): Promise<Bench> {
     ALTER TABLE copy ADD PRIMARY KEY (id);
     CREATE INDEX ON copy (user_id, created_at, id)`);
   return {
+    script: await buildChild('restore.ts'),
+    sha256: eventsSha256,
     admin,
     appUrl,
     archiveFile,
@@ -195,8 +202,21 @@ async function runContender(bench: Bench, contender: Contender): Promise<Measure
   if (contender !== 'restore-again') await admin.query('TRUNCATE sync_changes');
   await admin.query('CHECKPOINT');
   return contender === 'unnest'
-    ? inChild({ contender, url: appUrl, file: jsonlFile })
-    : inChild({ contender: 'restore', url: appUrl, file: archiveFile });
+    ? inChild(bench.script, { contender, url: appUrl, file: jsonlFile })
+    : inChild(bench.script, { contender: 'restore', url: appUrl, file: archiveFile });
+}
+
+/** Whether the log that was restored exports the very bytes that it was restored from. */
+async function isLawKept({ admin, appUrl, archiveFile, script, sha256 }: Bench): Promise<boolean> {
+  await admin.query('TRUNCATE sync_changes');
+  for (let time = 1; time <= 2; time += 1) {
+    await inChild(script, { contender: 'restore', url: appUrl, file: archiveFile });
+  }
+  const pool = new pg.Pool({ connectionString: appUrl, max: 1 });
+  const exported = pgExportStream(pool, { userId: USER }).resume();
+  await finished(exported, { cleanup: true });
+  await pool.end();
+  return exported.summary().sha256 === sha256;
 }
 
 async function main(rows: number, rounds: number): Promise<void> {
@@ -228,6 +248,9 @@ async function main(rows: number, rounds: number): Promise<void> {
     const result = {
       rows,
       rounds,
+      // Much above the number of cores, what needs two of them is measured too slow.
+      loadAverage: os.loadavg().map((load) => Math.round(load)),
+      'restored twice and exported, identical bytes': await isLawKept(bench),
       machine: await describeMachine(versions[0]?.server_version ?? 'unknown', undefined),
       secondsPerMillion: Object.fromEntries(
         CONTENDERS.map((name) => [name, spreadOf(secondsPerMillion(name))]),

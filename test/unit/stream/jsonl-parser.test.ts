@@ -200,3 +200,16 @@ test('wrong use is a TypeError or RangeError at the call', async () => {
   assert.throws(() => parseJsonl([], { maxDepth: 1.5 }), TypeError);
   await assert.rejects(parseJsonl(['text' as never]).next(), TypeError);
 });
+
+test('data and fieldTimestamps that are null or {} count as none', async () => {
+  for (const value of ['null', '{}', '{ }', ' null ']) {
+    const line = LINE.replace(/"data":\{.*?\},/, '').replace(
+      '"clientId"',
+      `"data":${value},"fieldTimestamps":${value},"clientId"`,
+    );
+    for (const values of [false, true]) {
+      const [read] = (await verdictOf([Buffer.from(`${line}\n`)], { values })).lines;
+      assert.deepEqual([read?.data, read?.fieldTimestamps], [undefined, undefined]);
+    }
+  }
+});

@@ -143,7 +143,7 @@ test('messages after a failure change nothing', async () => {
   assert.deepEqual(pool.releases, [true]);
 });
 
-test('the server may wait for a slow reader as long as the export may last', async () => {
+test('the server waits for a slow reader longer than the export may last', async () => {
   const pool = new FakeCopyPool();
   const stream = pgExportStream(pool, {
     userId: 'user-1',
@@ -154,7 +154,7 @@ test('the server may wait for a slow reader as long as the export may last', asy
   await pool.copy;
   // With the last row sent, the server is idle in its transaction until somebody reads on.
   for (const name of ['statement_timeout', 'idle_in_transaction_session_timeout']) {
-    assert.equal(pool.settings.get(name), '50000', name);
+    assert.ok(Number(pool.settings.get(name)) > 50_000, name);
   }
   stream.destroy();
 });

@@ -9,6 +9,7 @@ import {
   isAsleep,
   terminateBackend,
   waitForBackend,
+  waitForBackendAtRest,
   waitForBackendsGone,
   waitsForReader,
 } from '../support/backends.js';
@@ -125,7 +126,7 @@ test('pgChangeSource: F18 cancelled between reads, the export is whole: nothing 
       batchSize: 10,
     }).batches()) {
       rowCount += batch.length;
-      const { pid } = await waitForBackend(db, ({ waitsFor }) => waitsFor === 'Client/ClientRead');
+      const { pid } = await waitForBackendAtRest(db);
       await cancelBackend(db, pid);
     }
     assert.equal(rowCount, 100);

@@ -15,6 +15,8 @@ export interface Backend {
   readonly waitsFor: string;
   /** Whether it holds back the removal of old rows. */
   readonly hasSnapshot: boolean;
+  /** Changes with each statement and each fetch. */
+  readonly stateChangedAt: string;
 }
 
 /** It is in the middle of an export and waits for its reader: to take more, or to ask for more. */
@@ -31,7 +33,7 @@ export function isAsleep({ waitsFor }: Backend): boolean {
 export async function listBackends(db: TestDatabase): Promise<readonly Backend[]> {
   const { rows } = await db.admin.query<Backend>(
     `SELECT pid, usename AS "user", state, query, coalesce(wait_event_type || '/' || wait_event, '') AS "waitsFor",
-            backend_xmin IS NOT NULL AS "hasSnapshot"
+            backend_xmin IS NOT NULL AS "hasSnapshot", state_change::text AS "stateChangedAt"
      FROM pg_stat_activity
      WHERE datname = $1 AND usename = $2 AND backend_type = 'client backend'
      ORDER BY backend_start, pid`,
@@ -54,6 +56,27 @@ export async function waitForBackend(
     },
     limitMs,
     () => `One backend that fits, among ${describe(seen)}`,
+  );
+}
+
+/**
+ * The one session of the plain role, when it waits for a command that this process will not send by
+ * itself: whatever the session had answered when it was first seen to wait, this process has read
+ * before it looks again.
+ */
+export async function waitForBackendAtRest(db: TestDatabase): Promise<Backend> {
+  let before: Backend | undefined;
+  return eventually(
+    async () => {
+      const [backend] = await listBackends(db);
+      const isAtRest =
+        backend?.waitsFor === 'Client/ClientRead' &&
+        backend.stateChangedAt === before?.stateChangedAt;
+      before = backend?.waitsFor === 'Client/ClientRead' ? backend : undefined;
+      return isAtRest && backend;
+    },
+    5_000,
+    () => 'A backend at rest',
   );
 }
 

@@ -3,8 +3,8 @@
 import { z } from 'zod';
 import { BackupError } from '../errors.js';
 import { changeOpSchema, extraSchema, textSchema } from './change-row.js';
-import { encodeJson, encodeText, isPlain, JsonEncodeError } from './json-encode.js';
-import { RawJson } from './raw-json.js';
+import { encodeJson, escapeText, isPlain, JsonEncodeError } from './json-encode.js';
+import { asLineText, lineTextOf, RawJson } from './raw-json.js';
 import { maxSchemaVersion } from './schema-version.js';
 import { isCanonicalTimestamp } from './timestamp.js';
 
@@ -84,13 +84,17 @@ export function encodeExportLine(line: ExportLine): string {
   if (typeof line.createdAt !== 'string' || !isCanonicalTimestamp(line.createdAt)) {
     throw invalid('createdAt', 'createdAt is not a UTC time as lines hold it', line);
   }
+  const { eventId, appId, table, id, op, clientId, createdAt } = line;
+  // Quotes in the literals, not around each text: every further piece would cost when the line is
+  // put together.
   return (
-    `{"eventId":${textMember(line, 'eventId')},"schemaVersion":${version}` +
-    `,"appId":${textMember(line, 'appId')},"table":${textMember(line, 'table')}` +
-    `,"id":${textMember(line, 'id')},"op":"${line.op}"` +
-    `${jsonMember(line, 'data')}${jsonMember(line, 'fieldTimestamps')}` +
-    `,"clientId":${textMember(line, 'clientId')},"createdAt":"${line.createdAt}"` +
-    (line.extra === undefined ? '}' : extraMembers(line))
+    `{"eventId":"${inQuotes(eventId, 'eventId', line)}","schemaVersion":${version}` +
+    `,"appId":"${inQuotes(appId, 'appId', line)}","table":"${inQuotes(table, 'table', line)}` +
+    `","id":"${inQuotes(id, 'id', line)}","op":"${op}"` +
+    jsonMember(line, 'data', ',"data":') +
+    jsonMember(line, 'fieldTimestamps', ',"fieldTimestamps":') +
+    `,"clientId":"${inQuotes(clientId, 'clientId', line)}","createdAt":"${createdAt}` +
+    (line.extra === undefined ? '"}' : `"${extraMembers(line)}`)
   );
 }
 
@@ -116,25 +120,21 @@ function isAbsentText(text: string): boolean {
 
 const emptyText = /^[ \t\n\r]*(?:null|\{[ \t\n\r]*\})[ \t\n\r]*$/;
 
-function textMember(
-  line: ExportLine,
-  member: 'eventId' | 'appId' | 'table' | 'id' | 'clientId',
-): string {
-  const text: unknown = line[member];
+function inQuotes(text: unknown, member: string, line: ExportLine): string {
   if (typeof text !== 'string') throw invalid(member, `${member} is not a string`, line);
   try {
-    return encodeText(text);
+    return escapeText(text);
   } catch (error) {
     throw refused(error, member, line);
   }
 }
 
-function jsonMember(line: ExportLine, member: 'data' | 'fieldTimestamps'): string {
+function jsonMember(line: ExportLine, member: 'data' | 'fieldTimestamps', prefix: string): string {
   const value = line[member];
   if (value === undefined || value === null) return '';
   // Asked of the text: { a: undefined } and an invalid Date only turn out to be nothing here.
   const text = jsonText(value, member, line);
-  return isAbsentText(text) ? '' : `,"${member}":${text}`;
+  return isAbsentText(text) ? '' : prefix + text;
 }
 
 function extraMembers(line: ExportLine): string {
@@ -146,26 +146,14 @@ function extraMembers(line: ExportLine): string {
     if (isLineMember(member)) {
       throw invalid(member, 'extra holds a member that the format names', line);
     }
-    parts.push(`,${nameText(name, line)}:${jsonText(value, member, line)}`);
+    parts.push(`,"${inQuotes(name, 'extra', line)}":${jsonText(value, member, line)}`);
   }
   return parts.join('') + '}';
 }
 
-function nameText(name: unknown, line: ExportLine): string {
-  if (typeof name !== 'string') throw invalid('extra', 'extra: a name is not a string', line);
-  try {
-    return encodeText(name);
-  } catch (error) {
-    throw refused(error, 'extra', line);
-  }
-}
-
 function jsonText(value: unknown, member: string, line: ExportLine): string {
   try {
-    // White space around a value would not outlive a reading of the line.
-    const text = value instanceof RawJson ? value.text.trim() : encodeJson(value);
-    // Raw line breaks can only stand between tokens, where a space means the same.
-    return text.includes('\n') || text.includes('\r') ? text.replace(/[\n\r]/g, ' ') : text;
+    return value instanceof RawJson ? lineTextOf(value) : asLineText(encodeJson(value));
   } catch (error) {
     throw refused(error, member, line);
   }

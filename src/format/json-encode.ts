@@ -108,14 +108,19 @@ function withToJson(value: unknown): unknown {
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const needsCare = /[\u0000-\u001f"\\\ud800-\udfff]/;
 
+/** The JSON string of a text; see {@link escapeText}. */
+function encodeText(text: string): string {
+  return `"${escapeText(text)}"`;
+}
+
 /**
- * The JSON string of a text, as `JSON.stringify` writes it.
+ * What stands between the quotes of a text's JSON string, as `JSON.stringify` writes it.
  *
  * @throws JsonEncodeError for an unpaired surrogate or NUL, which Postgres cannot hold
  */
-export function encodeText(text: string): string {
-  if (!needsCare.test(text)) return `"${text}"`;
+export function escapeText(text: string): string {
+  if (!needsCare.test(text)) return text;
   if (!text.isWellFormed()) throw new JsonEncodeError('a text holds an unpaired surrogate');
   if (text.includes('\0')) throw new JsonEncodeError('a text holds NUL');
-  return JSON.stringify(text);
+  return JSON.stringify(text).slice(1, -1);
 }

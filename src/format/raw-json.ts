@@ -6,6 +6,10 @@ import type { MemberRange } from './json-scan.js';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const vouchedFor = Symbol('vouched for');
+const writtenByJsonb = Symbol('written by jsonb');
+
+/** The text as it stands in a line: without white space around it, and without line breaks. */
+export let lineTextOf: (value: RawJson) => string;
 
 /**
  * One JSON value as its text. `data` and `fieldTimestamps` travel as `RawJson`, since numbers
@@ -25,6 +29,7 @@ const vouchedFor = Symbol('vouched for');
 export class RawJson {
   /** The JSON text, exactly as given. */
   readonly text: string;
+  readonly #isLineText: boolean;
 
   /**
    * @param text - one JSON value. White space between tokens is kept in a line, where line breaks
@@ -33,9 +38,10 @@ export class RawJson {
    * escaped NUL or an unpaired surrogate
    */
   constructor(text: string);
-  constructor(text: string, trust?: typeof vouchedFor) {
-    if (trust !== vouchedFor) assertJsonText(text);
+  constructor(text: string, trust?: Trust) {
+    if (trust !== vouchedFor && trust !== writtenByJsonb) assertJsonText(text);
     this.text = text;
+    this.#isLineText = trust === writtenByJsonb;
   }
 
   /**
@@ -92,9 +98,15 @@ export class RawJson {
   toJSON(): never {
     throw new TypeError('JSON.stringify cannot keep a RawJson unchanged: use .text or .parse()');
   }
+
+  static {
+    lineTextOf = (value) => (value.#isLineText ? value.text : asLineText(value.text));
+  }
 }
 
-const TrustingRawJson = RawJson as new (text: string, trust: typeof vouchedFor) => RawJson;
+type Trust = typeof vouchedFor | typeof writtenByJsonb;
+
+const TrustingRawJson = RawJson as new (text: string, trust: Trust) => RawJson;
 
 /**
  * A `RawJson` without the check, for text that Postgres or this library's own scanner vouches for.
@@ -102,6 +114,21 @@ const TrustingRawJson = RawJson as new (text: string, trust: typeof vouchedFor) 
  */
 export function trustedRawJson(text: string): RawJson {
   return new TrustingRawJson(text, vouchedFor);
+}
+
+/** As {@link trustedRawJson}, for the text of a `jsonb`: there is nothing around it, nor a line break. */
+export function rawJsonOfJsonb(text: string): RawJson {
+  return new TrustingRawJson(text, writtenByJsonb);
+}
+
+/** JSON text as it stands in a line. */
+export function asLineText(text: string): string {
+  // White space around a value would not outlive a reading of the line.
+  const trimmed = text.trim();
+  // Raw line breaks can only stand between tokens, where a space means the same.
+  return trimmed.includes('\n') || trimmed.includes('\r')
+    ? trimmed.replace(/[\n\r]/g, ' ')
+    : trimmed;
 }
 
 function assertJsonText(text: unknown): void {

@@ -2,7 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { ChangeOp, ChangeRow } from '../format/change-row.js';
-import { trustedRawJson } from '../format/raw-json.js';
+import { rawJsonOfJsonb } from '../format/raw-json.js';
 import type { RawJson } from '../format/raw-json.js';
 import type { ExportRequest } from './export-options.js';
 import type { RowFields } from './row-cursor.js';
@@ -72,7 +72,7 @@ function createdAtOf(text: string | null | undefined, eventId: string, column: s
 }
 
 function jsonOf(text: string | null | undefined): RawJson | null {
-  return text === null || text === undefined ? null : trustedRawJson(text);
+  return text === null || text === undefined ? null : rawJsonOfJsonb(text);
 }
 
 function extraOf(members: readonly string[], texts: RowFields): ReadonlyMap<string, RawJson> {

@@ -6,11 +6,13 @@ export class TupleError extends Error {}
 
 /** One tuple as byte ranges of its fields; the start of a field that is NULL is -1. */
 export interface Tuple {
-  /** Valid until the call returns. */
+  /** Valid until the call returns; not held on to after it, since a row may be large. */
   readonly bytes: Uint8Array;
   readonly starts: Int32Array;
   readonly ends: Int32Array;
 }
+
+const noBytes = new Uint8Array(0);
 
 // PGCOPY\n\xff\r\n\0
 const signature = Uint8Array.of(80, 71, 67, 79, 80, 89, 10, 255, 13, 10, 0);
@@ -20,7 +22,7 @@ const headerBytes = signature.length + 8;
 export class CopyFrames {
   readonly #onTuple: (tuple: Tuple) => void;
   readonly #tuple: { bytes: Uint8Array; readonly starts: Int32Array; readonly ends: Int32Array };
-  #carried = new Uint8Array(0);
+  #carried = noBytes;
   #carriedLength = 0;
   #hasHeader = false;
   #hasTrailer = false;
@@ -56,6 +58,7 @@ export class CopyFrames {
       this.#onTuple(this.#tuple);
     }
     if (this.#hasTrailer && at < bytes.length) throw new TupleError('data after the trailer');
+    this.#tuple.bytes = noBytes;
     this.#carry(bytes, at);
   }
 
@@ -120,7 +123,7 @@ export class CopyFrames {
     this.#carried.copyWithin(0, at, this.#carriedLength);
     this.#carriedLength -= at;
     // A large row's buffer is not kept for the small ones that follow.
-    if (this.#carriedLength === 0) this.#carried = new Uint8Array(0);
+    if (this.#carriedLength === 0) this.#carried = noBytes;
   }
 }
 

@@ -3,15 +3,20 @@
 import type { LineFacts } from '../format/summary.js';
 import { equalsAt } from './json-bytes.js';
 
-/** Where the parts of a line lie that the summary is made of. */
-export interface TalliedLine {
-  readonly version: number;
-  readonly app: { readonly bytes: Uint8Array; readonly start: number; readonly end: number };
+/** Where the position of a line lies. */
+interface LinePosition {
   /** The line's buffer, which is not written again; the offsets below are in it. */
   readonly out: Buffer;
   readonly idAt: number;
   readonly timeAt: number;
   readonly timeEnd: number;
+}
+
+/** Where the parts of a line lie that the summary is made of. */
+export interface TalliedLine extends LinePosition {
+  readonly version: number;
+  /** In memory that is the driver's, and not held on to. */
+  readonly app: { readonly bytes: Uint8Array; readonly start: number; readonly end: number };
 }
 
 /** Gathers {@link LineFacts}. */
@@ -21,7 +26,7 @@ export class LineTally {
   #schemaVersionMin = Infinity;
   #schemaVersionMax = 0;
   #first: LineFacts['firstPosition'];
-  #last: TalliedLine | undefined;
+  #last: LinePosition | undefined;
 
   /** Lines so far. */
   get lineCount(): number {
@@ -31,8 +36,9 @@ export class LineTally {
   /** Takes note of a line, in the order in which lines are written. */
   add(line: TalliedLine): void {
     this.#lineCount += 1;
-    this.#last = line;
     this.#apps.add(line.app);
+    const { out, idAt, timeAt, timeEnd } = line;
+    this.#last = { out, idAt, timeAt, timeEnd };
     if (line.version < this.#schemaVersionMin) this.#schemaVersionMin = line.version;
     if (line.version > this.#schemaVersionMax) this.#schemaVersionMax = line.version;
     this.#first ??= positionOf(line);
@@ -69,7 +75,7 @@ class AppSet {
   }
 }
 
-function positionOf({ out, idAt, timeAt, timeEnd }: TalliedLine): {
+function positionOf({ out, idAt, timeAt, timeEnd }: LinePosition): {
   createdAt: string;
   eventId: string;
 } {

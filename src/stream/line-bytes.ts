@@ -1,13 +1,14 @@
 // Where lines are written as bytes: a slab that is filled and handed on in pieces.
 
 const slabBytes = 256 * 1024;
+const noBytes = Buffer.alloc(0);
 
 /**
  * Bytes being written. `bytes` and `end` are open to decoders, which write without a call per byte;
  * memory that was taken is never written again.
  */
 export class LineBytes {
-  bytes = Buffer.alloc(0);
+  bytes = noBytes;
   /** Where the next byte goes. */
   end = 0;
   #start = 0;
@@ -42,6 +43,11 @@ export class LineBytes {
   take(): Uint8Array {
     const taken = this.bytes.subarray(this.#start, this.end);
     this.#start = this.end;
+    // A fat line's slab is the reader's alone from here on, who may be done with it at once.
+    if (this.bytes.length > slabBytes) {
+      this.bytes = noBytes;
+      this.#start = this.end = 0;
+    }
     return taken;
   }
 }

@@ -141,3 +141,11 @@ test('integers are big-endian and signed', () => {
     assert.equal(readInt32(Buffer.concat([int16(7), int32(value)]), 2), value);
   }
 });
+
+test("what was pushed is not held on to: a row may be large, and its memory the driver's", () => {
+  const seen: { bytes: Uint8Array }[] = [];
+  const frames = new CopyFrames(2, (given) => seen.push(given));
+  frames.push(Buffer.concat([copyHeader(), tuple]));
+  assert.equal(seen.length, 1);
+  assert.equal(seen[0]?.bytes.length, 0);
+});

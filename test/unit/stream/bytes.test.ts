@@ -31,6 +31,16 @@ describe('LineBytes, appended to as text', () => {
     assert.equal(lines.length, 0);
   });
 
+  test('lets go of the memory of a fat line when it is taken, and not of any other', () => {
+    const lines = new LineBytes();
+    lines.append('a'.repeat(300_000));
+    assert.equal(lines.take().length, 300_001);
+    assert.equal(lines.bytes.length, 0);
+    lines.append('a');
+    lines.take();
+    assert.ok(lines.bytes.length > 0);
+  });
+
   test('fills its memory to the last byte', () => {
     const lines = new LineBytes();
     const parts = Array.from({ length: 64 }, () => {

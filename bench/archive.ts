@@ -1,6 +1,5 @@
 // The archive's figures: `npm run bench:archive [-- --rows 1000000 --rounds 5]`. Every job runs in a
-// process of its own, the jobs take turns, and what is held to a bar is a ratio of medians. With
-// ARCHIVE_BENCH_URL it uses a database that already has the rows of user-1.
+// process of its own, the jobs take turns, and what is held to a bar is a ratio of medians.
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -14,6 +13,9 @@ import pg from 'pg';
 import { insertBulkRows } from '../dev/bulk-log.js';
 import { connectOrStart } from '../dev/postgres-server.js';
 import { migrateSyncChanges } from '../src/postgres/index.js';
+import { QUIET_SERVER } from './database.js';
+import { describeMachine } from './machine.js';
+import { writeFormatted } from './write-formatted.js';
 
 const { values } = parseArgs({
   options: {
@@ -79,7 +81,7 @@ function runShell(command: string, file: string): Figure {
 const median = (numbers: readonly number[]): number =>
   [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
 
-async function measure(url: string): Promise<void> {
+async function measure(url: string, serverVersion: string): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'backup-streams-bench-'));
   const file = path.join(folder, 'user.mana');
   const jobs: Readonly<Record<string, () => Figure>> = {
@@ -87,15 +89,18 @@ async function measure(url: string): Promise<void> {
     yazl: () => runJob('yazl', url, path.join(folder, 'yazl.zip')),
     archive: () => runJob('archive', url, file),
     verify: () => runJob('verify', url, file),
+    // One round is enough to show what it costs.
+    'yazl-by-line': () => runJob('yazl-by-line', url, path.join(folder, 'yazl.zip')),
     unzip: () => runShell('unzip -p "$0" events.jsonl | sha256sum', file),
   };
   const figures: Record<string, Figure[]> = {};
   try {
     for (let round = 0; round < rounds; round += 1) {
       for (const [name, job] of Object.entries(jobs)) {
+        if (name === 'yazl-by-line' && round > 0) continue;
         const figure = job();
         (figures[name] ??= []).push(figure);
-        console.log(name.padEnd(8), figure);
+        console.log(name.padEnd(12), JSON.stringify(figure));
       }
     }
   } finally {
@@ -117,35 +122,32 @@ async function measure(url: string): Promise<void> {
   for (const [what, value, bar] of bars) console.log(what.padEnd(32), value.toFixed(2), bar);
   if (values.json !== undefined) {
     const table = Object.fromEntries(bars.map(([what, value, bar]) => [what, { value, bar }]));
-    await writeFile(
+    const machine = await describeMachine(serverVersion, undefined);
+    await writeFormatted(
       values.json,
-      `${JSON.stringify({ rows, rounds, bars: table, figures }, undefined, 1)}\n`,
+      JSON.stringify({ rows, rounds, machine, bars: table, figures }),
     );
   }
 }
 
-const given = process.env['ARCHIVE_BENCH_URL'];
-if (given !== undefined) {
-  await measure(given);
-} else {
-  const server = await connectOrStart({ needsSuperuser: true });
-  const admin = new pg.Client({ connectionString: server.superuserUrl });
-  const database = `archive_bench_${String(process.pid)}`;
-  try {
-    await admin.connect();
-    await admin.query(`CREATE DATABASE ${database}`);
-    const url = new URL(server.superuserUrl);
-    url.pathname = `/${database}`;
-    const client = new pg.Client({ connectionString: url.href });
-    await client.connect();
-    await migrateSyncChanges(client);
-    await insertBulkRows(client, { userId: 'user-1', count: rows });
-    await client.query('VACUUM ANALYZE sync_changes');
-    await client.end();
-    await measure(url.href);
-  } finally {
-    await admin.query(`DROP DATABASE IF EXISTS ${database}`);
-    await admin.end();
-    await server.stop();
-  }
+const server = await connectOrStart({ settings: QUIET_SERVER, needsSuperuser: true });
+const admin = new pg.Client({ connectionString: server.superuserUrl });
+const database = `archive_bench_${String(process.pid)}`;
+try {
+  await admin.connect();
+  await admin.query(`CREATE DATABASE ${database}`);
+  const versions = await admin.query<{ server_version: string }>('SHOW server_version');
+  const url = server.url({ database });
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await migrateSyncChanges(client);
+  await insertBulkRows(client, { userId: 'user-1', count: rows });
+  await client.query('VACUUM ANALYZE sync_changes');
+  await client.query('CHECKPOINT');
+  await client.end();
+  await measure(url, versions.rows[0]?.server_version ?? 'unknown');
+} finally {
+  await admin.query(`DROP DATABASE IF EXISTS ${database}`);
+  await admin.end();
+  await server.stop();
 }

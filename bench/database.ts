@@ -45,7 +45,7 @@ export interface BenchDatabase {
 }
 
 // Nothing in the background while something is measured. Everything that a query uses is at its default.
-const QUIET_SERVER = {
+export const QUIET_SERVER = {
   autovacuum: 'off',
   checkpoint_timeout: '1h',
   max_wal_size: '4GB',

@@ -15,6 +15,7 @@ import { type BenchOptions, benchOptions, USAGE } from './options.js';
 import { insertReport, LENGTH_CANDIDATES, renderReport, renderRunChart } from './report.js';
 import { type Result, type Run, resultOf, userIdOf } from './results.js';
 import { rotated } from './statistics.js';
+import { writeFormatted } from './write-formatted.js';
 
 const BENCH_DIR = fileURLToPath(new URL('.', import.meta.url));
 const FAST = { kind: 'fast' } as const;
@@ -190,11 +191,9 @@ async function publish(run: Run, isFull: boolean): Promise<void> {
   const folder = isFull ? BENCH_DIR : path.join(CACHE_DIR, 'results');
   await mkdir(folder, { recursive: true });
   const page = await readFile(path.join(BENCH_DIR, 'README.md'), 'utf8');
-  await writeFile(path.join(folder, 'README.md'), insertReport(page, renderReport(run)));
-  await writeFile(
-    path.join(folder, 'results.json'),
-    `${JSON.stringify({ ...run, bars: judge(run) }, undefined, 2)}\n`,
-  );
+  await writeFormatted(path.join(folder, 'README.md'), insertReport(page, renderReport(run)));
+  const results = JSON.stringify({ ...run, bars: judge(run) });
+  await writeFormatted(path.join(folder, 'results.json'), results);
   await writeFile(path.join(folder, 'chart.svg'), renderRunChart(run));
   say(`results in ${path.relative(process.cwd(), folder)}/: README.md, results.json, chart.svg`);
 }

@@ -1,9 +1,9 @@
-// node --import tsx bench/restore.ts [rows] [rounds]: a restore against what the same server takes for the same
+// npm run bench:restore [-- rows rounds file]: a restore against what the same server takes for the same
 // rows without leaving it, and against batches of lines through a parameter. Each measurement is a process of
-// its own; the contenders take turns. Writes bench/restore-results.json and prints a table.
+// its own; the contenders take turns. Prints the figures and writes them, to bench/restore-results.json or `file`.
 import { type ChildProcess, fork } from 'node:child_process';
 import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { finished, pipeline } from 'node:stream/promises';
@@ -16,21 +16,15 @@ import { openArchive, writeArchive } from '../src/archive/index.js';
 import { migrateSyncChanges, pgExportStream, restoreToPostgres } from '../src/postgres/index.js';
 import { LineSplitter } from '../src/stream/line-splitter.js';
 import { buildChild } from './build.js';
+import { QUIET_SERVER } from './database.js';
 import { describeMachine } from './machine.js';
 import { rotated, spreadOf } from './statistics.js';
+import { writeFormatted } from './write-formatted.js';
 
 const USER = 'user-1';
 const CACHE_DIR = fileURLToPath(new URL('.cache', import.meta.url));
 const RESULTS = fileURLToPath(new URL('restore-results.json', import.meta.url));
 const ROWS_PER_INSERT = 100_000;
-// As in the other benchmark: what runs in the background is not what is measured.
-const QUIET_SERVER = {
-  autovacuum: 'off',
-  checkpoint_timeout: '1h',
-  max_wal_size: '4GB',
-  wal_level: 'minimal',
-  max_wal_senders: '0',
-} as const;
 
 const CONTENDERS = ['floor', 'restore', 'restore-again', 'unnest'] as const;
 type Contender = (typeof CONTENDERS)[number];
@@ -219,7 +213,7 @@ async function isLawKept({ admin, appUrl, archiveFile, script, sha256 }: Bench):
   return exported.summary().sha256 === sha256;
 }
 
-async function main(rows: number, rounds: number): Promise<void> {
+async function main(rows: number, rounds: number, file: string): Promise<void> {
   const bench = await prepare(rows);
   const found = new Map<Contender, Measurement[]>(CONTENDERS.map((name) => [name, []]));
   const groups: readonly (readonly Contender[])[] = [
@@ -260,7 +254,7 @@ async function main(rows: number, rounds: number): Promise<void> {
       'restore again to restore, at most 1': spreadOf(ratio('restore-again', 'restore')),
       'peak memory in MB, at most 160': Math.max(...peaks.map(({ peakBytes: peak }) => peak)) / 1e6,
     };
-    await writeFile(RESULTS, `${JSON.stringify(result, undefined, 2)}\n`);
+    await writeFormatted(file, JSON.stringify(result));
     console.log(JSON.stringify(result, undefined, 2));
   } finally {
     await bench.close();
@@ -275,5 +269,6 @@ if (process.argv[2] === '--child') {
     );
   });
 } else {
-  await main(Number(process.argv[2] ?? 1_000_000), Number(process.argv[3] ?? 3));
+  const [rows = '1000000', rounds = '3', file = RESULTS] = process.argv.slice(2);
+  await main(Number(rows), Number(rounds), file);
 }

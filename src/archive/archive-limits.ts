@@ -2,6 +2,9 @@
 
 import { integerOption } from '../stream/flush-policy.js';
 
+/** How many times its compressed size an entry may be, unless the reader says otherwise. */
+export const defaultMaxRatio = 200;
+
 /** Limits of a reading. Beyond one, reading fails with `BACKUP_LIMIT_EXCEEDED`. */
 export interface ArchiveLimitOptions {
   /** Entries in the container. Default 8. */
@@ -9,8 +12,8 @@ export interface ArchiveLimitOptions {
   /** Bytes of `events.jsonl`. Default 1,099,511,627,776: 1 TiB. */
   readonly maxEntryBytes?: number | undefined;
   /**
-   * How many times its compressed size an entry may be, beyond its first MiB. Default 200: lines
-   * with their ids and times do not get near it.
+   * How many times its compressed size an entry may be, beyond its first MiB. Default 200, which no
+   * archive that this library has written goes beyond.
    */
   readonly maxRatio?: number | undefined;
   /** Bytes of `manifest.json`; more is `BACKUP_MANIFEST_INVALID`. Default 1,048,576: 1 MiB. */
@@ -30,7 +33,7 @@ export const archiveLimitNames = [
 
 /** Checks the limits and fills in the defaults. */
 export function archiveLimitsOf(options: ArchiveLimitOptions): ArchiveLimits {
-  const { maxEntries = 8, maxEntryBytes = 2 ** 40, maxRatio = 200 } = options;
+  const { maxEntries = 8, maxEntryBytes = 2 ** 40, maxRatio = defaultMaxRatio } = options;
   const { maxManifestBytes = 1024 * 1024 } = options;
   return {
     // The directory is read in one piece, with up to 192 KiB for each entry.

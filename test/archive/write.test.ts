@@ -64,6 +64,15 @@ function assertNoArchive(sink: Sink): void {
 }
 
 describe('an archive', () => {
+  test('of the most compressible values there are is read with the default limits', async () => {
+    const value = 'a'.repeat(3_000_000);
+    const rows = changeRows(3).map((row) => ({ ...row, data: { value } }));
+    const zip = await archiveOf(of(rows));
+    assert.deepEqual((await verifyArchive(zip)).problems, []);
+    await using archive = await openArchive(zip);
+    assert.equal(await collectText(archive.bytes()), await jsonlOf(rows));
+  });
+
   test('holds the bytes of the export, and a manifest that tells what they are', async () => {
     const rows = changeRows(1200);
     const zip = await archiveOf(of(rows));

@@ -1,9 +1,10 @@
 // The options that both lanes share, checked before any I/O.
 
 import { maxTimerMs, integerOption } from '../stream/flush-policy.js';
+import { refuseUnknown } from '../stream/option-names.js';
 import { positionSchema } from '../format/position.js';
 import type { Position } from '../format/position.js';
-import { logTableOf, refuseUnknown } from './log-table.js';
+import { logTableOf } from './log-table.js';
 import type { LogTable, LogTableOptions } from './log-table.js';
 
 /** Options of an export, whichever lane. */

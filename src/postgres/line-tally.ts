@@ -3,6 +3,9 @@
 import type { LineFacts } from '../format/summary.js';
 import { equalsAt } from './json-bytes.js';
 
+const maxHeldBytes = 1024 * 1024;
+const idBytes = 36;
+
 /** Where the position of a line lies. */
 interface LinePosition {
   /** The line's buffer, which is not written again; the offsets below are in it. */
@@ -37,8 +40,7 @@ export class LineTally {
   add(line: TalliedLine): void {
     this.#lineCount += 1;
     this.#apps.add(line.app);
-    const { out, idAt, timeAt, timeEnd } = line;
-    this.#last = { out, idAt, timeAt, timeEnd };
+    this.#last = placeOf(line);
     if (line.version < this.#schemaVersionMin) this.#schemaVersionMin = line.version;
     if (line.version > this.#schemaVersionMax) this.#schemaVersionMax = line.version;
     this.#first ??= positionOf(line);
@@ -75,12 +77,24 @@ class AppSet {
   }
 }
 
+// The memory of a fat line is not held on to; copying for every line would cost.
+function placeOf({ out, idAt, timeAt, timeEnd }: TalliedLine): LinePosition {
+  if (out.length <= maxHeldBytes) return { out, idAt, timeAt, timeEnd };
+  const parts = [out.subarray(idAt, idAt + idBytes), out.subarray(timeAt, timeEnd)];
+  return {
+    out: Buffer.concat(parts),
+    idAt: 0,
+    timeAt: idBytes,
+    timeEnd: idBytes + timeEnd - timeAt,
+  };
+}
+
 function positionOf({ out, idAt, timeAt, timeEnd }: LinePosition): {
   createdAt: string;
   eventId: string;
 } {
   return {
     createdAt: out.toString('latin1', timeAt, timeEnd),
-    eventId: out.toString('latin1', idAt, idAt + 36),
+    eventId: out.toString('latin1', idAt, idAt + idBytes),
   };
 }

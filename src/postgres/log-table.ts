@@ -1,6 +1,7 @@
 // Where the change log lies: schema, table and columns, with the format's names as defaults.
 
 import { lineMembers } from '../format/export-line.js';
+import { refuseUnknown } from '../stream/option-names.js';
 
 /** The members of a row that come from columns, with the columns' default names. */
 export const defaultColumns = {
@@ -87,16 +88,6 @@ export function quotedRelation(log: LogTable): string {
 /** Quotes an identifier (PostgreSQL manual, section 4.1.1). */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
-}
-
-/**
- * Refuses members that an options object should not have, so that a misspelt option is not ignored.
- *
- * @throws TypeError naming the option
- */
-export function refuseUnknown(where: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new TypeError(`${where} has no option ${unknown}`);
 }
 
 function nameOption(where: string, name: unknown): string {

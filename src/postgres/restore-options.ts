@@ -4,9 +4,9 @@ import type { Upcaster } from '../format/upcast.js';
 import type { ArchiveVerifyOptions } from '../stream/archive-port.js';
 import { integerOption, maxTimerMs } from '../stream/flush-policy.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
+import { refuseUnknown } from '../stream/option-names.js';
 import { exportRequestOf } from './export-options.js';
 import type { ExportRequest, PgExportOptions } from './export-options.js';
-import { refuseUnknown } from './log-table.js';
 
 /** How far a restore is. */
 export interface RestoreProgress {

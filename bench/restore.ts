@@ -1,4 +1,4 @@
-// npm run bench:restore [-- rows rounds file]: a restore against what the same server takes for the same
+// npm run bench:restore [-- rows rounds file contenders]: a restore against what the same server takes for the same
 // rows without leaving it, and against batches of lines through a parameter. Each measurement is a process of
 // its own; the contenders take turns. Prints the figures and writes them, to bench/restore-results.json or `file`.
 import { type ChildProcess, fork } from 'node:child_process';
@@ -18,7 +18,7 @@ import { LineSplitter } from '../src/stream/line-splitter.js';
 import { buildChild } from './build.js';
 import { QUIET_SERVER } from './database.js';
 import { describeMachine } from './machine.js';
-import { rotated, spreadOf } from './statistics.js';
+import { type Spread, rotated, spreadOf } from './statistics.js';
 import { writeFormatted } from './write-formatted.js';
 
 const USER = 'user-1';
@@ -213,7 +213,14 @@ async function isLawKept({ admin, appUrl, archiveFile, script, sha256 }: Bench):
   return exported.summary().sha256 === sha256;
 }
 
-async function main(rows: number, rounds: number, file: string): Promise<void> {
+interface Plan {
+  readonly rows: number;
+  readonly rounds: number;
+  readonly file: string;
+  readonly wanted: readonly Contender[];
+}
+
+async function main({ rows, rounds, file, wanted }: Plan): Promise<void> {
   const bench = await prepare(rows);
   const found = new Map<Contender, Measurement[]>(CONTENDERS.map((name) => [name, []]));
   const groups: readonly (readonly Contender[])[] = [
@@ -224,6 +231,7 @@ async function main(rows: number, rounds: number, file: string): Promise<void> {
   try {
     for (let round = 0; round < rounds; round += 1) {
       for (const contender of rotated(groups, round).flat()) {
+        if (!wanted.includes(contender)) continue;
         const measurement = await runContender(bench, contender);
         found.get(contender)?.push(measurement);
         const shown = `${measurement.seconds.toFixed(2)} s, ${(measurement.peakBytes / 1e6).toFixed(0)} MB`;
@@ -237,7 +245,13 @@ async function main(rows: number, rounds: number, file: string): Promise<void> {
       (found.get(contender) ?? []).map(({ seconds, lineCount }) => (seconds / lineCount) * 1e6);
     // A ratio within each round: what else runs on the machine slows both.
     const ratio = (a: Contender, b: Contender): number[] =>
-      secondsPerMillion(a).map((seconds, round) => seconds / (secondsPerMillion(b)[round] ?? NaN));
+      wanted.includes(a) && wanted.includes(b)
+        ? secondsPerMillion(a).map(
+            (seconds, round) => seconds / (secondsPerMillion(b)[round] ?? NaN),
+          )
+        : [];
+    const spread = (values: readonly number[]): Spread | undefined =>
+      values.length === 0 ? undefined : spreadOf(values);
     const peaks = [...(found.get('restore') ?? []), ...(found.get('restore-again') ?? [])];
     const result = {
       rows,
@@ -247,11 +261,11 @@ async function main(rows: number, rounds: number, file: string): Promise<void> {
       'restored twice and exported, identical bytes': await isLawKept(bench),
       machine: await describeMachine(versions[0]?.server_version ?? 'unknown', undefined),
       secondsPerMillion: Object.fromEntries(
-        CONTENDERS.map((name) => [name, spreadOf(secondsPerMillion(name))]),
+        CONTENDERS.map((name) => [name, spread(secondsPerMillion(name))]),
       ),
-      'restore to floor, at most 2.6': spreadOf(ratio('restore', 'floor')),
-      'unnest to restore, at least 2.5': spreadOf(ratio('unnest', 'restore')),
-      'restore again to restore, at most 1': spreadOf(ratio('restore-again', 'restore')),
+      'restore to floor, at most 2.6': spread(ratio('restore', 'floor')),
+      'unnest to restore, at least 2.5': spread(ratio('unnest', 'restore')),
+      'restore again to restore, at most 1': spread(ratio('restore-again', 'restore')),
       'peak memory in MB, at most 160': Math.max(...peaks.map(({ peakBytes: peak }) => peak)) / 1e6,
     };
     await writeFormatted(file, JSON.stringify(result));
@@ -269,6 +283,8 @@ if (process.argv[2] === '--child') {
     );
   });
 } else {
-  const [rows = '1000000', rounds = '3', file = RESULTS] = process.argv.slice(2);
-  await main(Number(rows), Number(rounds), file);
+  const [rows = '1000000', rounds = '3', file = RESULTS, only = CONTENDERS.join()] =
+    process.argv.slice(2);
+  const wanted = CONTENDERS.filter((name) => only.split(',').includes(name));
+  await main({ rows: Number(rows), rounds: Number(rounds), file, wanted });
 }

@@ -41,7 +41,7 @@ export interface BenchDatabase {
   /** Has the server tidy up what filling has left, so that no later read does. */
   settle(): Promise<void>;
   explain(log: StoredLog): Promise<readonly QueryPlan[]>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 // Nothing in the background while something is measured. Everything that a query uses is at its default.
@@ -55,8 +55,21 @@ export const QUIET_SERVER = {
 
 const ROWS_PER_INSERT = 100_000;
 
+/** A database with an empty log, for the length of a run. */
+export interface EmptyDatabase {
+  /** Connected as a superuser. */
+  readonly admin: pg.Client;
+  /** The plain role. */
+  readonly appUser: string;
+  /** Connection string of the plain role. */
+  readonly appUrl: string;
+  /** Such as `18.4`. */
+  readonly serverVersion: string;
+  readonly close: () => Promise<void>;
+}
+
 /** Makes a database on the server that `DATABASE_URL` names, or on one of its own. */
-export async function openBenchDatabase(): Promise<BenchDatabase> {
+export async function openEmptyDatabase(): Promise<EmptyDatabase> {
   const server = await connectOrStart({ settings: QUIET_SERVER, needsSuperuser: true });
   const name = `backup_streams_bench_${randomBytes(6).toString('hex')}`;
   const role = { user: `${name}_app`, password: randomBytes(12).toString('hex') };
@@ -67,18 +80,12 @@ export async function openBenchDatabase(): Promise<BenchDatabase> {
   const admin = new pg.Client({ connectionString: server.url({ database: name }) });
   await admin.connect();
   await migrateSyncChanges(admin);
-  await admin.query(`GRANT SELECT ON sync_changes TO ${role.user}`);
   const { rows } = await admin.query<{ server_version: string }>('SHOW server_version');
-  const appUrl = server.url({ database: name, ...role });
   return {
-    appUrl,
+    admin,
+    appUser: role.user,
+    appUrl: server.url({ database: name, ...role }),
     serverVersion: rows[0]?.server_version ?? 'unknown',
-    store: (log) => store(admin, log),
-    settle: async () => {
-      await admin.query('VACUUM (ANALYZE) sync_changes');
-      await admin.query('CHECKPOINT');
-    },
-    explain: (log) => explain(appUrl, log),
     close: async () => {
       await admin.end();
       await maintenance.query(`DROP DATABASE ${name} WITH (FORCE)`);
@@ -86,6 +93,23 @@ export async function openBenchDatabase(): Promise<BenchDatabase> {
       await maintenance.end();
       await server.stop();
     },
+  };
+}
+
+/** Makes a database for exports. */
+export async function openBenchDatabase(): Promise<BenchDatabase> {
+  const { admin, appUser, appUrl, serverVersion, close } = await openEmptyDatabase();
+  await admin.query(`GRANT SELECT ON sync_changes TO ${appUser}`);
+  return {
+    appUrl,
+    serverVersion,
+    store: (log) => store(admin, log),
+    settle: async () => {
+      await admin.query('VACUUM (ANALYZE) sync_changes');
+      await admin.query('CHECKPOINT');
+    },
+    explain: (log) => explain(appUrl, log),
+    close,
   };
 }
 

@@ -11,12 +11,11 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 
 import { insertBulkRows } from '../dev/bulk-log.js';
-import { connectOrStart } from '../dev/postgres-server.js';
 import { openArchive, writeArchive } from '../src/archive/index.js';
-import { migrateSyncChanges, pgExportStream, restoreToPostgres } from '../src/postgres/index.js';
+import { pgExportStream, restoreToPostgres } from '../src/postgres/index.js';
 import { LineSplitter } from '../src/stream/line-splitter.js';
 import { buildChild } from './build.js';
-import { QUIET_SERVER } from './database.js';
+import { openEmptyDatabase } from './database.js';
 import { describeMachine } from './machine.js';
 import { type Spread, rotated, spreadOf } from './statistics.js';
 import { writeFormatted } from './write-formatted.js';
@@ -116,31 +115,22 @@ interface Bench {
   readonly sha256: string;
   readonly admin: pg.Client;
   readonly appUrl: string;
+  readonly serverVersion: string;
   readonly archiveFile: string;
   readonly jsonlFile: string;
   close(): Promise<void>;
 }
 
 async function prepare(rows: number): Promise<Bench> {
-  const server = await connectOrStart({ settings: QUIET_SERVER, needsSuperuser: true });
-  const name = `backup_streams_bench_restore_${String(process.pid)}`;
-  const role = { user: `${name}_app`, password: name };
-  const maintenance = new pg.Client({ connectionString: server.superuserUrl });
-  await maintenance.connect();
-  await maintenance.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
-  await maintenance.query(`CREATE ROLE ${role.user} LOGIN PASSWORD '${role.password}'`);
-  const admin = new pg.Client({ connectionString: server.url({ database: name }) });
-  await admin.connect();
-  await migrateSyncChanges(admin);
+  const { admin, appUser, appUrl, serverVersion, close } = await openEmptyDatabase();
   for (let firstNumber = 1; firstNumber <= rows; firstNumber += ROWS_PER_INSERT) {
     const count = Math.min(ROWS_PER_INSERT, rows - firstNumber + 1);
     await insertBulkRows(admin, { userId: USER, count, firstNumber });
   }
   await mkdir(CACHE_DIR, { recursive: true });
-  const archiveFile = path.join(CACHE_DIR, `${name}.zip`);
-  const jsonlFile = path.join(CACHE_DIR, `${name}.jsonl`);
-  await admin.query(`GRANT SELECT, INSERT ON sync_changes TO ${role.user}`);
-  const appUrl = server.url({ database: name, ...role });
+  const archiveFile = path.join(CACHE_DIR, `${appUser}.zip`);
+  const jsonlFile = path.join(CACHE_DIR, `${appUser}.jsonl`);
+  await admin.query(`GRANT SELECT, INSERT ON sync_changes TO ${appUser}`);
   const pool = new pg.Pool({ connectionString: appUrl, max: 1 });
   const { eventsSha256 } = await writeArchive(createWriteStream(archiveFile), {
     userId: USER,
@@ -156,7 +146,7 @@ async function prepare(rows: number): Promise<Bench> {
     CREATE INDEX ON sync_changes (user_id, created_at, id);
     ALTER TABLE sync_changes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
     CREATE POLICY u ON sync_changes USING (user_id = current_setting('app.current_user_id', true));
-    GRANT SELECT, INSERT ON sync_changes TO ${role.user};
+    GRANT SELECT, INSERT ON sync_changes TO ${appUser};
     CREATE TABLE copy (LIKE source INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
     ALTER TABLE copy ADD PRIMARY KEY (id);
     CREATE INDEX ON copy (user_id, created_at, id)`);
@@ -165,14 +155,11 @@ async function prepare(rows: number): Promise<Bench> {
     sha256: eventsSha256,
     admin,
     appUrl,
+    serverVersion,
     archiveFile,
     jsonlFile,
     close: async () => {
-      await admin.end();
-      await maintenance.query(`DROP DATABASE ${name} WITH (FORCE)`);
-      await maintenance.query(`DROP ROLE ${role.user}`);
-      await maintenance.end();
-      await server.stop();
+      await close();
       await rm(archiveFile);
       await rm(jsonlFile);
     },
@@ -238,9 +225,6 @@ async function main({ rows, rounds, file, wanted }: Plan): Promise<void> {
         console.log(`round ${String(round + 1)} ${contender}: ${shown}`);
       }
     }
-    const { rows: versions } = await bench.admin.query<{ server_version: string }>(
-      'SHOW server_version',
-    );
     const secondsPerMillion = (contender: Contender): number[] =>
       (found.get(contender) ?? []).map(({ seconds, lineCount }) => (seconds / lineCount) * 1e6);
     // A ratio within each round: what else runs on the machine slows both.
@@ -259,7 +243,7 @@ async function main({ rows, rounds, file, wanted }: Plan): Promise<void> {
       // Much above the number of cores, what needs two of them is measured too slow.
       loadAverage: os.loadavg().map((load) => Math.round(load)),
       'restored twice and exported, identical bytes': await isLawKept(bench),
-      machine: await describeMachine(versions[0]?.server_version ?? 'unknown', undefined),
+      machine: await describeMachine(bench.serverVersion, undefined),
       secondsPerMillion: Object.fromEntries(
         CONTENDERS.map((name) => [name, spread(secondsPerMillion(name))]),
       ),

@@ -216,7 +216,8 @@ class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
   readonly #batches: BatchIterator;
   #batch: readonly ChangeRow[] = [];
   #index = 0;
-  #advancing: Promise<unknown> | undefined;
+  #advancing = 0;
+  #tail: Promise<unknown> = Promise.resolve();
 
   constructor(puller: BatchPuller) {
     this.#puller = puller;
@@ -224,7 +225,7 @@ class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
   }
 
   next(): Promise<IteratorResult<ChangeRow, undefined>> {
-    if (this.#advancing === undefined && this.#index < this.#batch.length) {
+    if (this.#advancing === 0 && this.#index < this.#batch.length) {
       try {
         return Promise.resolve(this.#take());
       } catch (error) {
@@ -232,13 +233,9 @@ class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
       }
     }
     // Calls that overlap wait for each other, so that none of them skips or repeats a row.
-    const result = (this.#advancing ?? Promise.resolve()).then(() => this.#advance());
-    const settled = result
-      .catch(() => undefined)
-      .then(() => {
-        if (this.#advancing === settled) this.#advancing = undefined;
-      });
-    this.#advancing = settled;
+    this.#advancing += 1;
+    const result = this.#tail.then(() => this.#advance());
+    this.#tail = result.catch(() => undefined);
     return result;
   }
 
@@ -257,13 +254,19 @@ class RowIterator implements AsyncIterableIterator<ChangeRow, undefined> {
   }
 
   async #advance(): Promise<IteratorResult<ChangeRow, undefined>> {
-    while (this.#index >= this.#batch.length) {
-      const next = await this.#batches.next();
-      if (next.done === true) return { done: true, value: undefined };
-      this.#batch = next.value;
-      this.#index = 0;
+    try {
+      while (this.#index >= this.#batch.length) {
+        const next = await this.#batches.next();
+        if (next.done === true) return { done: true, value: undefined };
+        this.#batch = next.value;
+        this.#index = 0;
+      }
+      return this.#take();
+    } finally {
+      // Before the promise settles: whoever asks again at once shall find the rest of the batch,
+      // not another wait.
+      this.#advancing -= 1;
     }
-    return this.#take();
   }
 
   #take(): IteratorYieldResult<ChangeRow> {

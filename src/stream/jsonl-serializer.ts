@@ -100,9 +100,13 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     _encoding: string,
     callback: TransformCallback,
   ): void {
-    this.#afterFlush(() => {
-      this.#appendFrom(asBatch(item), 0, callback);
-    }, callback);
+    // A single item needs no closure and no place to come back to: most of what a row costs here.
+    if (this.#flushing === undefined && !Array.isArray(item)) this.#appendOne(item as T, callback);
+    else {
+      this.#afterFlush(() => {
+        this.#appendFrom(asBatch(item), 0, callback);
+      }, callback);
+    }
   }
 
   override _flush(callback: TransformCallback): void {
@@ -131,6 +135,16 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     this.#gate.close();
     this.#onRead = undefined;
     super._destroy(error, callback);
+  }
+
+  #appendOne(item: T, callback: TransformCallback): void {
+    try {
+      this.#append(item);
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    if (!this.destroyed) this.#afterFlush(callback, callback);
   }
 
   #appendFrom(batch: readonly T[], start: number, callback: TransformCallback): void {

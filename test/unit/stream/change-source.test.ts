@@ -462,6 +462,20 @@ describe('changeSourceFromBatches', () => {
     assert.equal(puller.pulls, 1);
   });
 
+  test('hands out the rest of a batch without a wait, as soon as its first row has come', async () => {
+    const puller = new ScriptedPuller();
+    const iterator = rowIterator(changeSourceFromBatches(puller));
+    const first = iterator.next();
+    await puller.answer(three);
+    await first;
+    for (const row of three.slice(1)) {
+      let value: unknown;
+      void iterator.next().then((result) => (value = result.value));
+      await Promise.resolve(); // one turn of the microtask queue: there was nothing to wait for
+      assert.equal(value, row);
+    }
+  });
+
   test('tells of each row that is handed out of a batch, before it is', async () => {
     const puller = new ScriptedPuller();
     let taken = 0;

@@ -19,16 +19,28 @@ function segmentTarget(index: number): number {
   return baseSegmentBytes * 2 ** Math.floor(index / segmentsPerSize);
 }
 
+/** What the bytes were; `sha256` is missing where nobody asked for it. */
+export interface TalliedBytes {
+  readonly sha256: string | undefined;
+  readonly segments: readonly SegmentDigest[];
+}
+
 /** Gathers what `manifest.json` says of the bytes of `events.jsonl`. */
 export class SegmentTally {
-  readonly #digest = new ByteDigest();
+  readonly #digest: ByteDigest | undefined;
   readonly #segments: SegmentDigest[] = [];
   #hash: Hash = createHash('sha256');
+  #byteCount = 0;
   #segmentBytes = 0;
   #segmentLines = 0;
   #lineCount = 0;
   #lineBytes = 0;
   #maxLineBytes = 0;
+
+  /** @param options - `digestsWhole`: whether the bytes get a digest in whole too */
+  constructor({ digestsWhole }: { readonly digestsWhole: boolean }) {
+    this.#digest = digestsWhole ? new ByteDigest() : undefined;
+  }
 
   /** Lines so far. */
   get lineCount(): number {
@@ -37,7 +49,7 @@ export class SegmentTally {
 
   /** Bytes so far. */
   get byteCount(): number {
-    return this.#digest.byteCount;
+    return this.#byteCount;
   }
 
   /** Bytes of the longest line so far, its line feed not counted. */
@@ -52,7 +64,8 @@ export class SegmentTally {
 
   /** Takes note of bytes, cut anywhere. */
   add(chunk: Buffer): void {
-    this.#digest.update(chunk);
+    this.#digest?.update(chunk);
+    this.#byteCount += chunk.length;
     let segmentStart = 0;
     let lineStart = 0;
     for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, lineStart)) {
@@ -73,9 +86,9 @@ export class SegmentTally {
   }
 
   /** What the bytes were; once, after the last of them. */
-  finish(): { readonly sha256: string; readonly segments: readonly SegmentDigest[] } {
+  finish(): TalliedBytes {
     if (this.#segmentBytes > 0) this.#endSegment();
-    return { sha256: this.#digest.sha256Hex(), segments: this.#segments };
+    return { sha256: this.#digest?.sha256Hex(), segments: this.#segments };
   }
 
   #addToSegment(bytes: Buffer): void {

@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream';
 import { closedEarly } from '../stream/change-source.js';
-import { ByteDigest } from '../stream/digest.js';
+import { ByteDigest, vouchForDigest } from '../stream/digest.js';
 import { FlushGate } from '../stream/flush-gate.js';
 import { flushOptionNames, flushPolicyOf, integerOption } from '../stream/flush-policy.js';
 import type { FlushOptions, FlushPolicy, FlushProgress } from '../stream/flush-policy.js';
@@ -139,6 +139,7 @@ class CopyExportStream extends Readable implements PgExportStream, CopyListener,
     options: { readonly policy: FlushPolicy; readonly maxBatchBytes: number },
   ) {
     super({ highWaterMark: options.maxBatchBytes });
+    vouchForDigest(this);
     const { userId, log } = request;
     this.#request = request;
     this.#pieceBytes = Math.ceil(options.maxBatchBytes / piecesPerBatch);

@@ -2,6 +2,18 @@
 
 import { createHash } from 'node:crypto';
 
+const digesting = new WeakSet<object>();
+
+/** Says of a stream that the digest in its summary is of the very bytes that it hands on. */
+export function vouchForDigest(stream: object): void {
+  digesting.add(stream);
+}
+
+/** Whether a stream's own digest is as good as one made of the bytes that came out of it. */
+export function hasVouchedDigest(stream: object): boolean {
+  return digesting.has(stream);
+}
+
 /** SHA-256 and length of the bytes that pass by. */
 export class ByteDigest {
   readonly #hash = createHash('sha256');

@@ -9,7 +9,7 @@ import type { ExportLine } from '../format/export-line.js';
 import { SummaryBuilder, summaryOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
 import { toExportLine } from '../format/to-export-line.js';
-import { ByteDigest } from './digest.js';
+import { ByteDigest, vouchForDigest } from './digest.js';
 import { FlushGate } from './flush-gate.js';
 import { flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
@@ -73,6 +73,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     const { map = toExportLine as unknown as (item: T) => ExportLine } = options;
     if (typeof map !== 'function') throw new TypeError('map must be a function');
     this.#map = map;
+    vouchForDigest(this);
     this.#gate = new FlushGate(flushPolicyOf(options), () => {
       this.#flushOnInterval();
     });

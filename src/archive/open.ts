@@ -22,7 +22,13 @@ import type { Container } from './container.js';
 import { openFileBytes } from './file-bytes.js';
 import type { FileBytes } from './file-bytes.js';
 import { signaturePolicyOf } from './signature-policy.js';
-import { signalOption, verifyFile, verifyOptionNames, verifyRequestOf } from './verify.js';
+import {
+  signalOption,
+  verifiedFileBytes,
+  verifyFile,
+  verifyOptionNames,
+  verifyRequestOf,
+} from './verify.js';
 
 /** Options of {@link openArchive}. */
 export interface OpenArchiveOptions extends ArchiveLimitOptions {
@@ -113,6 +119,14 @@ class ZipArchive implements Archive {
     this.#assertOpen();
     refuseUnknown('verify', options, verifyOptionNames);
     return verifyFile(this.#file, this.#limits, verifyRequestOf(options));
+  }
+
+  verifiedBytes(
+    options: ArchiveVerifyOptions = {},
+  ): AsyncGenerator<Uint8Array, VerifyReport, undefined> {
+    this.#assertOpen();
+    refuseUnknown('verifiedBytes', options, verifyOptionNames);
+    return verifiedFileBytes(this.#file, this.#limits, verifyRequestOf(options));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -115,13 +115,30 @@ export async function verifyFile(
   limits: ArchiveLimits,
   request: VerifyRequest,
 ): Promise<VerifyReport> {
+  const bytes = verifiedFileBytes(file, limits, request);
+  for (;;) {
+    const next = await bytes.next();
+    if (next.done === true) return next.value;
+  }
+}
+
+/** As {@link verifyFile}, and gives the bytes of the events as they are read. */
+export async function* verifiedFileBytes(
+  file: FileBytes,
+  limits: ArchiveLimits,
+  request: VerifyRequest,
+): AsyncGenerator<Buffer, VerifyReport, undefined> {
   const report = new Report(request.maxProblems);
   const container = await report.guarded(() => readContainer(file, limits, report.add));
   if (container === undefined) return report.finish();
   const opened = await report.guarded(() => container.manifest(request.policy, report.add));
   const manifest = opened?.manifest;
   if (manifest !== undefined) checkExpectations(manifest, request, report);
-  await report.guarded(() => checkEvents(container, manifest, { request, report }));
+  try {
+    yield* checkedEvents(container, manifest, { request, report });
+  } catch (error) {
+    report.absorb(error);
+  }
   return report.finish(manifest, opened?.isAuthentic);
 }
 
@@ -139,11 +156,11 @@ function checkExpectations(manifest: Manifest, request: VerifyRequest, report: R
   }
 }
 
-async function checkEvents(
+async function* checkedEvents(
   container: Container,
   manifest: Manifest | undefined,
   { request, report }: { readonly request: VerifyRequest; readonly report: Report },
-): Promise<void> {
+): AsyncGenerator<Buffer, void, undefined> {
   if (container.events === undefined) return;
   const longest = request.maxLineBytes ?? manifest?.maxLineBytes ?? longestLineBytes;
   const lines = new LinesCheck(Math.min(longest, longestLineBytes), report.addOfLine);
@@ -152,6 +169,7 @@ async function checkEvents(
   for await (const chunk of bytes) {
     request.signal?.throwIfAborted();
     lines.add(chunk);
+    yield chunk;
   }
   lines.finish(manifest, report.add);
 }
@@ -195,11 +213,16 @@ class Report {
     try {
       return await step();
     } catch (error) {
-      // A file that cannot be read was not looked at.
-      if (!isBackupError(error) || error.code === 'BACKUP_SOURCE_FAILED') throw error;
-      this.add(error);
+      this.absorb(error);
       return undefined;
     }
+  }
+
+  /** Takes note of what the archive is not, and throws anything else. */
+  absorb(error: unknown): void {
+    // A file that cannot be read was not looked at.
+    if (!isBackupError(error) || error.code === 'BACKUP_SOURCE_FAILED') throw error;
+    this.add(error);
   }
 
   finish(manifest?: Manifest, isAuthentic = false): VerifyReport {

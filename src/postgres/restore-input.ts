@@ -4,7 +4,7 @@ import { BackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
 import { encodeExportLine } from '../format/export-line.js';
 import type { ExportLine } from '../format/export-line.js';
-import type { Archive, ArchiveProblem } from '../stream/archive-port.js';
+import type { Archive, ArchiveProblem, ArchiveVerifyOptions } from '../stream/archive-port.js';
 
 /** What can be restored: an archive, or lines or JSONL bytes of any origin. */
 export type RestoreInput =
@@ -26,7 +26,7 @@ export function isRestoreInput(input: unknown): input is RestoreInput {
 
 /** Whether it is an archive, which says of itself what it must be. */
 export function isArchive(input: object): input is Archive {
-  return 'manifest' in input && 'verify' in input && 'bytes' in input;
+  return 'manifest' in input && 'verify' in input && 'verifiedBytes' in input;
 }
 
 /** The bytes of an input. Lines are encoded in small groups, with the checks of encoding. */
@@ -34,6 +34,19 @@ export function bytesOf(input: RestoreInput): AsyncIterator<Uint8Array> {
   return isArchive(input)
     ? input.bytes()[Symbol.asyncIterator]()
     : encoded(input)[Symbol.asyncIterator]();
+}
+
+/**
+ * The bytes of an archive, verified on the way: they end only when nothing was found.
+ *
+ * @throws BackupError the first problem, once everything was read
+ */
+export async function* verifiedBytesOf(
+  archive: Archive,
+  options: ArchiveVerifyOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { ok, problems, problemCount } = yield* archive.verifiedBytes(options);
+  if (!ok) throw problemError(problems[0], problemCount);
 }
 
 const groupLength = 64 * 1024;

@@ -8,7 +8,13 @@ import type { PgPool } from './client.js';
 import { LineStager } from './line-stager.js';
 import { decideOlder } from './older-rows.js';
 import { conflictError } from './restore-conflict.js';
-import { bytesOf, isArchive, isRestoreInput, problemError } from './restore-input.js';
+import {
+  bytesOf,
+  isArchive,
+  isRestoreInput,
+  problemError,
+  verifiedBytesOf,
+} from './restore-input.js';
 import type { RestoreInput } from './restore-input.js';
 import { lockLog } from './restore-lock.js';
 import { restoreRequestOf } from './restore-options.js';
@@ -27,8 +33,8 @@ import { StageSql } from './stage-sql.js';
 /**
  * Restores lines into a user's change log in Postgres. Doing it twice is the same as doing it once.
  *
- * Nothing is written before everything is checked: an archive is verified while its lines are staged
- * in a temporary table, and the stage is held against the log. Then all is written in one transaction, or
+ * Nothing is written before everything is checked: an archive is verified in the pass that stages its
+ * lines in a temporary table, and the stage is held against the log. Then all is written in one transaction, or
  * in several that can be resumed (`batchSize`). Events that are there with the same content are
  * skipped. Numbers, times and member order stay exactly as they are in the lines. Rows are always
  * the given user's, and row-level security stays on.
@@ -134,21 +140,18 @@ class Restore {
   /** @returns what was staged, or a dry run's report of an archive that is not what it should be */
   async #verifyAndStage(): Promise<StagedFacts | RestoreReport> {
     const input = this.#input;
-    if (!isArchive(input)) return this.#openAndStage();
+    if (!isArchive(input)) return this.#openAndStage(bytesOf(input));
     await this.#progress({ phase: 'verify', lineCount: 0 });
     this.#totalCount = input.manifest.eventCount;
-    const verdict = this.#verdictOf(input);
-    if (this.#request.dryRun || !this.#isExpected(input)) {
-      const refusal = await this.#session.host(verdict);
-      if (refusal === undefined) return this.#openAndStage();
-      this.#session.release();
-      return refusal;
+    const { dryRun, verify } = this.#request;
+    // In one pass: a stage is not the log, and the writing waits for the verdict.
+    if (!dryRun && this.#isExpected(input)) {
+      return this.#openAndStage(verifiedBytesOf(input, verify));
     }
-    // At the same time: staging waits for the server most of the time, and a stage is not the log.
-    // The writing waits for both.
-    const both = Promise.all([this.#openAndStage(), verdict]);
-    const [staged] = await this.#session.race(both);
-    return staged;
+    const refusal = await this.#session.host(this.#verdictOf(input));
+    if (refusal === undefined) return this.#openAndStage(bytesOf(input));
+    this.#session.release();
+    return refusal;
   }
 
   /** Whether it makes sense to stage the archive before it is verified. */
@@ -173,12 +176,12 @@ class Restore {
     return archiveRefused(problems, problemCount);
   }
 
-  async #openAndStage(): Promise<StagedFacts> {
+  async #openAndStage(chunks: AsyncIterator<Uint8Array>): Promise<StagedFacts> {
     await this.#session.open();
-    return this.#stage();
+    return this.#stage(chunks);
   }
 
-  async #stage(): Promise<StagedFacts> {
+  async #stage(chunks: AsyncIterator<Uint8Array>): Promise<StagedFacts> {
     const session = this.#session;
     session.enter('stage', 0);
     await session.query(this.#sql.create('stage'));
@@ -186,7 +189,6 @@ class Restore {
     const input = this.#input;
     const longest = isArchive(input) ? input.manifest.maxLineBytes : undefined;
     const stager = new LineStager(this.#request, copy, this.#request.maxLineBytes ?? longest);
-    const chunks = bytesOf(input);
     let told = 0;
     try {
       for (;;) {

@@ -91,6 +91,16 @@ export interface Archive extends AsyncDisposable {
   lines(options?: ArchiveLinesOptions): AsyncIterable<ExportLine>;
   /** Reads everything and tells what is wrong; rejects only when it could not look. */
   verify(options?: ArchiveVerifyOptions): Promise<VerifyReport>;
+  /**
+   * Both in one pass: the exact bytes of `events.jsonl`, cut anywhere, and what `verify()` finds of
+   * them as the value that the generator returns. Goes on over damage where it can. Until the report
+   * is there nothing is proven, so commit nothing before.
+   *
+   * @throws as `verify()`
+   */
+  verifiedBytes(
+    options?: ArchiveVerifyOptions,
+  ): AsyncGenerator<Uint8Array, VerifyReport, undefined>;
   /** Closes the file. Harmless when called again. */
   [Symbol.asyncDispose](): Promise<void>;
 }

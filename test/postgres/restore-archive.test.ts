@@ -69,20 +69,37 @@ test('F44 what is applied is what was verified: bytes that change in between com
   withArchive(async ({ bytes }) => {
     await withEmptyLog(async (db, pool) => {
       await using archive = await openArchive(bytes);
-      const changing: Archive = {
+      assert.ok((await archive.verify()).ok);
+      bytes.writeUInt8(bytes.readUInt8(3_000) ^ 1, 3_000);
+      await assert.rejects(restore(pool, archive), { name: 'BackupError' });
+      assert.equal(await countRows(db), 0);
+      await assertReusable(pool);
+    });
+  }));
+
+test('F44 an archive that is staged to its last line and then does not verify commits nothing', () =>
+  withArchive(async ({ bytes }) => {
+    await withEmptyLog(async (db, pool) => {
+      await using archive = await openArchive(bytes);
+      const found: string[] = [];
+      const doubted: Archive = {
         manifest: archive.manifest,
         lines: (options) => archive.lines(options),
-        verify: async (options) => {
-          const report = await archive.verify(options);
-          assert.ok(report.ok);
-          // Behind the verifier's back.
-          bytes.writeUInt8(bytes.readUInt8(3_000) ^ 1, 3_000);
-          return report;
-        },
         bytes: () => archive.bytes(),
+        verify: (options) => archive.verify(options),
+        // All bytes come, as they are: only the verdict tells.
+        verifiedBytes: async function* (options) {
+          const report = yield* archive.verifiedBytes(options);
+          found.push(report.ok ? 'ok' : 'not');
+          const code = 'BACKUP_DIGEST_MISMATCH';
+          const problems = [{ code, message: 'not these bytes', segment: 0 } as const];
+          return { ...report, ok: false, intact: false, problems, problemCount: 1 };
+        },
         [Symbol.asyncDispose]: () => archive[Symbol.asyncDispose](),
       };
-      await assert.rejects(restore(pool, changing), { name: 'BackupError' });
+      const { details } = await failsWith(restore(pool, doubted), 'BACKUP_DIGEST_MISMATCH');
+      assert.equal('segment' in details && details.segment, 0);
+      assert.deepEqual(found, ['ok']);
       assert.equal(await countRows(db), 0);
       await assertReusable(pool);
     });

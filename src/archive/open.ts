@@ -9,6 +9,8 @@ import type {
   ArchiveLinesOptions,
   ArchiveVerifyOptions,
   PublicKey,
+  VerifiedLines,
+  VerifiedLinesOptions,
   VerifyReport,
 } from '../stream/archive-port.js';
 import { integerOption } from '../stream/flush-policy.js';
@@ -24,7 +26,7 @@ import type { FileBytes } from './file-bytes.js';
 import { signaturePolicyOf } from './signature-policy.js';
 import {
   signalOption,
-  verifiedFileBytes,
+  verifiedFileLines,
   verifyFile,
   verifyOptionNames,
   verifyRequestOf,
@@ -121,12 +123,15 @@ class ZipArchive implements Archive {
     return verifyFile(this.#file, this.#limits, verifyRequestOf(options));
   }
 
-  verifiedBytes(
-    options: ArchiveVerifyOptions = {},
-  ): AsyncGenerator<Uint8Array, VerifyReport, undefined> {
+  verifiedLines(
+    options: VerifiedLinesOptions = {},
+  ): AsyncGenerator<VerifiedLines, VerifyReport, undefined> {
     this.#assertOpen();
-    refuseUnknown('verifiedBytes', options, verifyOptionNames);
-    return verifiedFileBytes(this.#file, this.#limits, verifyRequestOf(options));
+    refuseUnknown('verifiedLines', options, [...verifyOptionNames, 'maxDepth']);
+    const { maxDepth } = options;
+    if (maxDepth !== undefined) integerOption('maxDepth', maxDepth, { min: 1 });
+    const request = { ...verifyRequestOf(options), maxDepth };
+    return verifiedFileLines(this.#file, this.#limits, request);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,6 +6,7 @@ import { lineIndex, LineScanner } from '../format/line-scan.js';
 import type { Manifest } from '../format/manifest.js';
 import type { Position } from '../format/position.js';
 import { sortByUtf8 } from '../format/summary.js';
+import type { VerifiedLines } from '../stream/archive-port.js';
 import { LineSplitter } from '../stream/line-splitter.js';
 import type { ReportProblem } from './container.js';
 
@@ -20,32 +21,52 @@ export interface LinePlace {
 export type ReportLineProblem = (problem: BackupError, place: LinePlace) => void;
 
 /** Checks lines in bytes that come cut anywhere. Damage of one line does not hide another's. */
-export class LinesCheck {
+export class LinesCheck implements VerifiedLines {
   readonly #report: ReportLineProblem;
   readonly #splitter: LineSplitter;
-  readonly #scanner = new LineScanner();
+  readonly #scanner: LineScanner;
   readonly #order = new LineOrder();
   readonly #facts: LineFactsCheck;
+  #chunk: Buffer = Buffer.alloc(0);
   #byteOffset = 0;
   #isStopped = false;
   #areAllValid = true;
 
-  constructor(maxLineBytes: number, report: ReportLineProblem) {
+  constructor(
+    limits: { readonly maxLineBytes: number; readonly maxDepth: number | undefined },
+    report: ReportLineProblem,
+  ) {
     this.#report = report;
-    this.#splitter = new LineSplitter(maxLineBytes);
+    this.#splitter = new LineSplitter(limits.maxLineBytes);
+    this.#scanner = new LineScanner({ maxDepth: limits.maxDepth });
     this.#facts = new LineFactsCheck(this.#scanner);
   }
 
-  /** Checks the lines that end in the chunk. */
-  add(chunk: Buffer): void {
-    if (this.#isStopped) return;
+  /** The line that `next` has stepped to. */
+  get line(): LineScanner {
+    return this.#scanner;
+  }
+
+  get lineNumber(): number {
+    return this.#splitter.lineNumber;
+  }
+
+  /** Takes the next chunk, after `next` has given false. */
+  feed(chunk: Buffer): void {
+    this.#chunk = chunk;
+    if (!this.#isStopped) this.#splitter.feed(chunk);
+  }
+
+  /** Checks the lines that end in the chunk, up to the next valid one. */
+  next(): boolean {
     const splitter = this.#splitter;
-    splitter.feed(chunk);
-    while (this.#step(() => splitter.next())) {
-      this.#checkLine(chunk);
+    while (!this.#isStopped && this.#step(() => splitter.next())) {
+      const isValid = this.#checkLine();
       this.#byteOffset += splitter.end - splitter.start + 1;
+      if (isValid) return true;
     }
     this.#facts.keepLast();
+    return false;
   }
 
   /** Checks what the lines were in all against the manifest, if there is one and all were valid. */
@@ -70,13 +91,13 @@ export class LinesCheck {
     }
   }
 
-  #checkLine(chunk: Buffer): void {
+  #checkLine(): boolean {
     const { bytes, start, end, lineNumber } = this.#splitter;
     try {
       this.#scanner.scan(bytes, start, end, lineNumber);
     } catch (error) {
       this.#tell(error, lineNumber);
-      return;
+      return false;
     }
     const order = this.#order.compare(this.#scanner);
     if (order <= 0) {
@@ -84,7 +105,8 @@ export class LinesCheck {
       const message = `line ${lineNumber} ${order < 0 ? 'should stand before' : 'is the same event as'} the line before it`;
       this.#tell(new BackupError('BACKUP_ORDER_VIOLATED', message, { lineNumber, reason }));
     }
-    this.#facts.add(end - start, bytes.buffer === chunk.buffer);
+    this.#facts.add(end - start, bytes.buffer === this.#chunk.buffer);
+    return true;
   }
 
   #tell(error: unknown, lineNumber = this.#splitter.lineNumber): void {

@@ -3,7 +3,12 @@
 import { BackupError, isBackupError } from '../errors.js';
 import type { BackupErrorCode } from '../errors.js';
 import type { Manifest } from '../format/manifest.js';
-import type { ArchiveProblem, ArchiveVerifyOptions, VerifyReport } from '../stream/archive-port.js';
+import type {
+  ArchiveProblem,
+  ArchiveVerifyOptions,
+  VerifiedLines,
+  VerifyReport,
+} from '../stream/archive-port.js';
 import { integerOption } from '../stream/flush-policy.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { refuseUnknown } from '../stream/option-names.js';
@@ -115,19 +120,19 @@ export async function verifyFile(
   limits: ArchiveLimits,
   request: VerifyRequest,
 ): Promise<VerifyReport> {
-  const bytes = verifiedFileBytes(file, limits, request);
+  const lines = verifiedFileLines(file, limits, request);
   for (;;) {
-    const next = await bytes.next();
+    const next = await lines.next();
     if (next.done === true) return next.value;
   }
 }
 
-/** As {@link verifyFile}, and gives the bytes of the events as they are read. */
-export async function* verifiedFileBytes(
+/** As {@link verifyFile}, and gives the lines of the events as they are read. */
+export async function* verifiedFileLines(
   file: FileBytes,
   limits: ArchiveLimits,
-  request: VerifyRequest,
-): AsyncGenerator<Buffer, VerifyReport, undefined> {
+  request: VerifyRequest & { readonly maxDepth?: number | undefined },
+): AsyncGenerator<VerifiedLines, VerifyReport, undefined> {
   const report = new Report(request.maxProblems);
   const container = await report.guarded(() => readContainer(file, limits, report.add));
   if (container === undefined) return report.finish();
@@ -156,20 +161,28 @@ function checkExpectations(manifest: Manifest, request: VerifyRequest, report: R
   }
 }
 
+interface EventsToCheck {
+  readonly request: VerifyRequest & { readonly maxDepth?: number | undefined };
+  readonly report: Report;
+}
+
 async function* checkedEvents(
   container: Container,
   manifest: Manifest | undefined,
-  { request, report }: { readonly request: VerifyRequest; readonly report: Report },
-): AsyncGenerator<Buffer, void, undefined> {
+  { request, report }: EventsToCheck,
+): AsyncGenerator<VerifiedLines, void, undefined> {
   if (container.events === undefined) return;
   const longest = request.maxLineBytes ?? manifest?.maxLineBytes ?? longestLineBytes;
-  const lines = new LinesCheck(Math.min(longest, longestLineBytes), report.addOfLine);
+  const maxLineBytes = Math.min(longest, longestLineBytes);
+  const lines = new LinesCheck({ maxLineBytes, maxDepth: request.maxDepth }, report.addOfLine);
   const bytes =
     manifest === undefined ? container.rawEventBytes() : container.eventBytes(manifest, report.add);
   for await (const chunk of bytes) {
     request.signal?.throwIfAborted();
-    lines.add(chunk);
-    yield chunk;
+    lines.feed(chunk);
+    yield lines;
+    // Whoever has them may have taken only some, or none.
+    while (lines.next());
   }
   lines.finish(manifest, report.add);
 }

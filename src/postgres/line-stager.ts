@@ -6,6 +6,7 @@ import { lineOf } from '../format/decode-line.js';
 import { lineIndex, LineScanner } from '../format/line-scan.js';
 import { hasRepeatedNames } from '../format/repeated-names.js';
 import { encodeUpcast } from '../format/upcast.js';
+import type { VerifiedLines } from '../stream/archive-port.js';
 import { LineSplitter, longestLineBytes } from '../stream/line-splitter.js';
 import type { CopyIn } from './copy-in.js';
 import type { RestoreRequest } from './restore-options.js';
@@ -29,6 +30,7 @@ export class LineStager {
   readonly #upcastFrom = new Map<number, number>();
   readonly #refused: RestoreRefusal[] = [];
   readonly #ignoredMembers = new Set<string>();
+  #lineCount = 0;
   #refusedCount = 0;
   #repeatedNameCount = 0;
 
@@ -49,7 +51,7 @@ export class LineStager {
 
   /** Lines read so far. */
   get lineCount(): number {
-    return this.#splitter.lineNumber;
+    return this.#lineCount;
   }
 
   /**
@@ -61,9 +63,21 @@ export class LineStager {
     const splitter = this.#splitter;
     splitter.feed(chunk);
     while (splitter.next()) {
-      this.#stage(splitter);
-      if (this.#staged.length < messageBytes) continue;
-      const drained = this.#copy.write(this.#staged.take());
+      const { bytes, start, end, lineNumber } = splitter;
+      this.#stage(lineNumber, () => {
+        this.#scan.scan(bytes, start, end, lineNumber);
+        return this.#scan;
+      });
+      const drained = this.#sent();
+      if (drained !== undefined) await drained;
+    }
+  }
+
+  /** As {@link feed}, with lines that somebody else has split and scanned. */
+  async feedVerified(lines: VerifiedLines): Promise<void> {
+    while (lines.next()) {
+      this.#stage(lines.lineNumber, () => lines.line);
+      const drained = this.#sent();
       if (drained !== undefined) await drained;
     }
   }
@@ -95,10 +109,15 @@ export class LineStager {
     };
   }
 
-  #stage({ bytes, start, end, lineNumber }: LineSplitter): void {
+  /** Sends what is staged, once it is worth a message. */
+  #sent(): Promise<void> | undefined {
+    return this.#staged.length < messageBytes ? undefined : this.#copy.write(this.#staged.take());
+  }
+
+  #stage(lineNumber: number, scanned: () => LineScanner): void {
+    this.#lineCount = lineNumber;
     try {
-      this.#scan.scan(bytes, start, end, lineNumber);
-      const scan = this.#upcast(lineNumber);
+      const scan = this.#upcast(scanned(), lineNumber);
       this.#staged.add(scan, lineNumber);
       this.#look(scan);
     } catch (error) {
@@ -107,11 +126,11 @@ export class LineStager {
     }
   }
 
-  #upcast(lineNumber: number): LineScanner {
+  #upcast(scan: LineScanner, lineNumber: number): LineScanner {
     const { upcaster } = this.#request;
-    const { schemaVersion } = this.#scan;
-    if (upcaster === undefined || schemaVersion === upcaster.current) return this.#scan;
-    const line = lineOf(this.#scan);
+    const { schemaVersion } = scan;
+    if (upcaster === undefined || schemaVersion === upcaster.current) return scan;
+    const line = lineOf(scan);
     const text = encodeUpcast(upcaster.upcast(line, lineNumber), line, lineNumber);
     const bytes = Buffer.from(text);
     this.#upcastScan.scan(bytes, 0, bytes.length, lineNumber);

@@ -4,7 +4,12 @@ import { BackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
 import { encodeExportLine } from '../format/export-line.js';
 import type { ExportLine } from '../format/export-line.js';
-import type { Archive, ArchiveProblem, ArchiveVerifyOptions } from '../stream/archive-port.js';
+import type {
+  Archive,
+  ArchiveProblem,
+  VerifiedLines,
+  VerifiedLinesOptions,
+} from '../stream/archive-port.js';
 
 /** What can be restored: an archive, or lines or JSONL bytes of any origin. */
 export type RestoreInput =
@@ -26,7 +31,7 @@ export function isRestoreInput(input: unknown): input is RestoreInput {
 
 /** Whether it is an archive, which says of itself what it must be. */
 export function isArchive(input: object): input is Archive {
-  return 'manifest' in input && 'verify' in input && 'verifiedBytes' in input;
+  return 'manifest' in input && 'verify' in input && 'verifiedLines' in input;
 }
 
 /** The bytes of an input. Lines are encoded in small groups, with the checks of encoding. */
@@ -37,15 +42,15 @@ export function bytesOf(input: RestoreInput): AsyncIterator<Uint8Array> {
 }
 
 /**
- * The bytes of an archive, verified on the way: they end only when nothing was found.
+ * The lines of an archive, verified on the way: they end only when nothing was found.
  *
  * @throws BackupError the first problem, once everything was read
  */
-export async function* verifiedBytesOf(
+export async function* verifiedLinesOf(
   archive: Archive,
-  options: ArchiveVerifyOptions,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const { ok, problems, problemCount } = yield* archive.verifiedBytes(options);
+  options: VerifiedLinesOptions,
+): AsyncGenerator<VerifiedLines, void, undefined> {
+  const { ok, problems, problemCount } = yield* archive.verifiedLines(options);
   if (!ok) throw problemError(problems[0], problemCount);
 }
 

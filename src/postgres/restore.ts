@@ -1,7 +1,7 @@
 // Lines back into the change log: verified, staged, planned, and only then written.
 
 import { BackupError } from '../errors.js';
-import type { Archive } from '../stream/archive-port.js';
+import type { Archive, VerifiedLines } from '../stream/archive-port.js';
 import { callHook } from '../stream/host-hook.js';
 import { poolOption } from './client.js';
 import type { PgPool } from './client.js';
@@ -13,7 +13,7 @@ import {
   isArchive,
   isRestoreInput,
   problemError,
-  verifiedBytesOf,
+  verifiedLinesOf,
 } from './restore-input.js';
 import type { RestoreInput } from './restore-input.js';
 import { lockLog } from './restore-lock.js';
@@ -80,6 +80,8 @@ export async function restoreToPostgres(
   return new Restore(pool, input, request).run();
 }
 
+type Chunks = AsyncIterator<Uint8Array | VerifiedLines>;
+
 /** How many lines lie between two calls of the progress hook at least. */
 const progressLines = 20_000;
 
@@ -143,10 +145,10 @@ class Restore {
     if (!isArchive(input)) return this.#openAndStage(bytesOf(input));
     await this.#progress({ phase: 'verify', lineCount: 0 });
     this.#totalCount = input.manifest.eventCount;
-    const { dryRun, verify } = this.#request;
+    const { dryRun, verify, maxDepth } = this.#request;
     // In one pass: a stage is not the log, and the writing waits for the verdict.
     if (!dryRun && this.#isExpected(input)) {
-      return this.#openAndStage(verifiedBytesOf(input, verify));
+      return this.#openAndStage(verifiedLinesOf(input, { ...verify, maxDepth }));
     }
     const refusal = await this.#session.host(this.#verdictOf(input));
     if (refusal === undefined) return this.#openAndStage(bytesOf(input));
@@ -176,12 +178,12 @@ class Restore {
     return archiveRefused(problems, problemCount);
   }
 
-  async #openAndStage(chunks: AsyncIterator<Uint8Array>): Promise<StagedFacts> {
+  async #openAndStage(chunks: Chunks): Promise<StagedFacts> {
     await this.#session.open();
     return this.#stage(chunks);
   }
 
-  async #stage(chunks: AsyncIterator<Uint8Array>): Promise<StagedFacts> {
+  async #stage(chunks: Chunks): Promise<StagedFacts> {
     const session = this.#session;
     session.enter('stage', 0);
     await session.query(this.#sql.create('stage'));
@@ -194,7 +196,10 @@ class Restore {
       for (;;) {
         const next = await session.read(chunks.next());
         if (next.done === true) break;
-        await this.#fed(stager.feed(next.value));
+        const { value: chunk } = next;
+        await this.#fed(
+          chunk instanceof Uint8Array ? stager.feed(chunk) : stager.feedVerified(chunk),
+        );
         session.enter('stage', stager.lineCount);
         if (stager.lineCount - told < progressLines) continue;
         told = stager.lineCount;

@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { BackupErrorCode } from '../errors.js';
 import type { ExportLine } from '../format/export-line.js';
+import type { LineScanner } from '../format/line-scan.js';
 import type { Manifest } from '../format/manifest.js';
 
 /** An Ed25519 public key: a `KeyObject`, or its PEM text (SPKI). */
@@ -31,6 +32,22 @@ export interface ArchiveVerifyOptions extends ArchiveLinesOptions {
   readonly requireSignature?: boolean | undefined;
   /** How many problems are listed at most; the rest is only counted. Default 100. */
   readonly maxProblems?: number | undefined;
+}
+
+/** Options of {@link Archive.verifiedLines}. */
+export interface VerifiedLinesOptions extends ArchiveVerifyOptions {
+  /** How many objects and arrays may be open at once in one value: an integer from 1. No limit by default. */
+  readonly maxDepth?: number | undefined;
+}
+
+/** Some lines of an archive, to be stepped through before more are asked for. */
+export interface VerifiedLines {
+  /** Steps to the next valid line. @returns false when there are no more for now */
+  next(): boolean;
+  /** Where the members of the line lie in its bytes; holds until the next step. */
+  readonly line: LineScanner;
+  /** The number of the line, from 1. */
+  readonly lineNumber: number;
 }
 
 /** One thing that is wrong with an archive. Never holds content of it. */
@@ -92,15 +109,15 @@ export interface Archive extends AsyncDisposable {
   /** Reads everything and tells what is wrong; rejects only when it could not look. */
   verify(options?: ArchiveVerifyOptions): Promise<VerifyReport>;
   /**
-   * Both in one pass: the exact bytes of `events.jsonl`, cut anywhere, and what `verify()` finds of
-   * them as the value that the generator returns. Goes on over damage where it can. Until the report
-   * is there nothing is proven, so commit nothing before.
+   * Verifies as `verify()` does and hands on the valid lines on the way, for who writes them somewhere
+   * in the same pass. The report is what the generator returns; until it is there nothing is proven,
+   * so commit nothing before.
    *
    * @throws as `verify()`
    */
-  verifiedBytes(
-    options?: ArchiveVerifyOptions,
-  ): AsyncGenerator<Uint8Array, VerifyReport, undefined>;
+  verifiedLines(
+    options?: VerifiedLinesOptions,
+  ): AsyncGenerator<VerifiedLines, VerifyReport, undefined>;
   /** Closes the file. Harmless when called again. */
   [Symbol.asyncDispose](): Promise<void>;
 }

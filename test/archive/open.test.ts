@@ -10,6 +10,8 @@ import type { FileBytes } from '../../src/archive/file-bytes.js';
 import { openArchive, verifyArchive, writeArchive } from '../../src/archive/index.js';
 import { verifyFile, verifyRequestOf } from '../../src/archive/verify.js';
 import { BackupError, changeSourceFrom, isBackupError, parseJsonl } from '../../src/index.js';
+import type { Archive, VerifiedLinesOptions } from '../../src/stream/archive-port.js';
+import { ARCHIVE_VECTORS as vectors } from '../support/archive-vector-files.js';
 import { archiveVectors } from '../support/archive-vectors.js';
 import { changeRows } from '../support/change-rows.js';
 import { collect, collectBytes } from '../support/collect.js';
@@ -46,6 +48,65 @@ describe('an open archive', () => {
     assert.ok(bytes.equals(again));
     assert.deepEqual(lines, await collect(parseJsonl([bytes])));
     assert.equal(lines.length, archive.manifest.eventCount);
+  });
+
+  test('is verified and read in one pass: the lines of lines(), the report of verify()', async () => {
+    await using archive = await openArchive(file);
+    const options = { userId: 'user-1' };
+    const lines = archive.verifiedLines(options);
+    const found: [number, string][] = [];
+    let next = await lines.next();
+    for (; next.done !== true; next = await lines.next()) {
+      while (next.value.next()) {
+        found.push([next.value.lineNumber, next.value.line.text('eventId')]);
+      }
+    }
+    const expected = (await collect(archive.lines())).map(({ eventId }, at) => [at + 1, eventId]);
+    assert.deepEqual(found, expected);
+    assert.deepEqual(next.value, await archive.verify(options));
+    assert.ok(next.value.ok);
+  });
+
+  test('is verified to its end, whoever takes only some of its lines', async () => {
+    for (const name of [file, path.join(vectors, 'LINE_INVALID-L16-two-lines.zip')]) {
+      await using archive = await openArchive(name);
+      const lines = archive.verifiedLines();
+      let next = await lines.next();
+      for (; next.done !== true; next = await lines.next()) next.value.next();
+      assert.deepEqual(next.value, await archive.verify());
+    }
+  });
+
+  test('hands on valid lines alone, and the report has the others', async () => {
+    const numbersOf = async (
+      archive: Archive,
+      options?: VerifiedLinesOptions,
+    ): Promise<{ readonly handed: number[]; readonly refused: (number | undefined)[] }> => {
+      const handed: number[] = [];
+      const lines = archive.verifiedLines(options);
+      let next = await lines.next();
+      for (; next.done !== true; next = await lines.next()) {
+        while (next.value.next()) handed.push(next.value.lineNumber);
+      }
+      return { handed, refused: next.value.problems.map(({ lineNumber }) => lineNumber) };
+    };
+    await using invalid = await openArchive(path.join(vectors, 'LINE_INVALID-L16-no-app.zip'));
+    const { handed, refused } = await numbersOf(invalid);
+    assert.equal(handed.length + 1, invalid.manifest.eventCount);
+    assert.equal(refused.length, 1);
+    assert.ok(!handed.includes(refused[0] ?? 0));
+
+    const deep = at('deep.mana');
+    const rows = changeRows(3).map((row, index) => ({ ...row, data: index === 1 ? [[1]] : [1] }));
+    await writeArchive(createWriteStream(deep), {
+      userId: 'user-1',
+      events: changeSourceFrom(rows),
+    });
+    await using archive = await openArchive(deep);
+    assert.deepEqual(await numbersOf(archive), { handed: [1, 2, 3], refused: [] });
+    assert.deepEqual(await numbersOf(archive, { maxDepth: 1 }), { handed: [1, 3], refused: [2] });
+    assert.throws(() => archive.verifiedLines({ maxDepth: 0 }), RangeError);
+    assert.throws(() => archive.verifiedLines({ depth: 1 } as object), TypeError);
   });
 
   test('leaves no descriptor behind, whatever happens', async () => {

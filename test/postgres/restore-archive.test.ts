@@ -87,9 +87,9 @@ test('F44 an archive that is staged to its last line and then does not verify co
         lines: (options) => archive.lines(options),
         bytes: () => archive.bytes(),
         verify: (options) => archive.verify(options),
-        // All bytes come, as they are: only the verdict tells.
-        verifiedBytes: async function* (options) {
-          const report = yield* archive.verifiedBytes(options);
+        // All lines come, as they are: only the verdict tells.
+        verifiedLines: async function* (options) {
+          const report = yield* archive.verifiedLines(options);
           found.push(report.ok ? 'ok' : 'not');
           const code = 'BACKUP_DIGEST_MISMATCH';
           const problems = [{ code, message: 'not these bytes', segment: 0 } as const];

@@ -43,8 +43,11 @@ export type {
   ArchiveProblem,
   ArchiveVerifyOptions,
   PublicKey,
+  VerifiedLines,
+  VerifiedLinesOptions,
   VerifyReport,
 } from './stream/archive-port.js';
+export type { ScannedLine } from './format/scanned-line.js';
 export { changeSourceFrom } from './stream/change-source.js';
 export type { ChangeSource } from './stream/change-source.js';
 export type { FlushOptions, FlushProgress } from './stream/flush-policy.js';

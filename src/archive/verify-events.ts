@@ -5,6 +5,7 @@ import { LineOrder } from '../format/line-order.js';
 import { lineIndex, LineScanner } from '../format/line-scan.js';
 import type { Manifest } from '../format/manifest.js';
 import type { Position } from '../format/position.js';
+import type { ScannedLine } from '../format/scanned-line.js';
 import { sortByUtf8 } from '../format/summary.js';
 import type { VerifiedLines } from '../stream/archive-port.js';
 import { LineSplitter } from '../stream/line-splitter.js';
@@ -43,7 +44,7 @@ export class LinesCheck implements VerifiedLines {
   }
 
   /** The line that `next` has stepped to. */
-  get line(): LineScanner {
+  get line(): ScannedLine {
     return this.#scanner;
   }
 

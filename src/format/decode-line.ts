@@ -1,9 +1,11 @@
 // The way back: one line, checked by the scanner, as an ExportLine whose values stay text.
 
 import type { ExportLine } from './export-line.js';
-import { lineIndex, lineInvalid, LineScanner } from './line-scan.js';
+import { lineInvalid } from './line-invalid.js';
+import { lineIndex, LineScanner } from './line-scan.js';
 import { trustedRawJson } from './raw-json.js';
 import type { RawJson } from './raw-json.js';
+import type { ScannedLine } from './scanned-line.js';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -31,7 +33,7 @@ export function decodeExportLine(text: string): ExportLine {
 }
 
 /** The line that a scanner has just found valid. */
-export function lineOf(scan: LineScanner): ExportLine {
+export function lineOf(scan: ScannedLine): ExportLine {
   const data = jsonOf(scan, lineIndex.data);
   const fieldTimestamps = jsonOf(scan, lineIndex.fieldTimestamps);
   return {
@@ -49,12 +51,12 @@ export function lineOf(scan: LineScanner): ExportLine {
   };
 }
 
-function jsonOf(scan: LineScanner, index: number): RawJson | undefined {
+function jsonOf(scan: ScannedLine, index: number): RawJson | undefined {
   const start = scan.starts[index] as number;
   return start < 0 ? undefined : rawJsonAt(scan.bytes, start, scan.ends[index] as number);
 }
 
-function extraOf({ bytes, extra }: LineScanner): ReadonlyMap<string, RawJson> {
+function extraOf({ bytes, extra }: ScannedLine): ReadonlyMap<string, RawJson> {
   return new Map(
     extra.map(({ name, valueStart, valueEnd }) => [name, rawJsonAt(bytes, valueStart, valueEnd)]),
   );

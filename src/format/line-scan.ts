@@ -5,6 +5,7 @@ import { BackupError } from '../errors.js';
 import type { ChangeOp } from './change-row.js';
 import { lineMembers } from './export-line.js';
 import type { LineMember } from './export-line.js';
+import { lineInvalid, whereOf } from './line-invalid.js';
 import {
   assertEnds,
   JsonScanError,
@@ -268,32 +269,6 @@ export class LineScanner {
 }
 
 const repeated = 'a repeated member';
-
-/** Where in its text a line is not valid. */
-export interface LinePlace {
-  readonly lineNumber?: number | undefined;
-  /** From 0, within the line. */
-  readonly byteOffset?: number | undefined;
-  readonly member?: string | undefined;
-  readonly eventId?: string | undefined;
-}
-
-/** The error of a line that is none. `reason` must not quote it. */
-export function lineInvalid(reason: string, place: LinePlace): BackupError<'BACKUP_LINE_INVALID'> {
-  const { lineNumber, byteOffset, member, eventId } = place;
-  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}${whereOf(place)}`, {
-    reason,
-    ...(lineNumber !== undefined && { lineNumber }),
-    ...(member !== undefined && { member }),
-    ...(byteOffset !== undefined && { byteOffset }),
-    ...(eventId !== undefined && { eventId }),
-  });
-}
-
-function whereOf({ lineNumber, byteOffset }: LinePlace): string {
-  const line = lineNumber === undefined ? '' : ` (line ${lineNumber})`;
-  return byteOffset === undefined ? line : ` at byte ${byteOffset}${line}`;
-}
 
 function startsWithAt(bytes: Uint8Array, at: number, end: number, expected: Uint8Array): boolean {
   const { length } = expected;

@@ -4,6 +4,7 @@ import { isBackupError } from '../errors.js';
 import type { AnyBackupError } from '../errors.js';
 import { lineOf } from '../format/decode-line.js';
 import { lineIndex, LineScanner } from '../format/line-scan.js';
+import type { ScannedLine } from '../format/scanned-line.js';
 import { hasRepeatedNames } from '../format/repeated-names.js';
 import { encodeUpcast } from '../format/upcast.js';
 import type { VerifiedLines } from '../stream/archive-port.js';
@@ -114,7 +115,7 @@ export class LineStager {
     return this.#staged.length < messageBytes ? undefined : this.#copy.write(this.#staged.take());
   }
 
-  #stage(lineNumber: number, scanned: () => LineScanner): void {
+  #stage(lineNumber: number, scanned: () => ScannedLine): void {
     this.#lineCount = lineNumber;
     try {
       const scan = this.#upcast(scanned(), lineNumber);
@@ -126,7 +127,7 @@ export class LineStager {
     }
   }
 
-  #upcast(scan: LineScanner, lineNumber: number): LineScanner {
+  #upcast(scan: ScannedLine, lineNumber: number): ScannedLine {
     const { upcaster } = this.#request;
     const { schemaVersion } = scan;
     if (upcaster === undefined || schemaVersion === upcaster.current) return scan;
@@ -138,7 +139,7 @@ export class LineStager {
     return this.#upcastScan;
   }
 
-  #look(scan: LineScanner): void {
+  #look(scan: ScannedLine): void {
     const { bytes, starts, ends, extra } = scan;
     for (const index of [lineIndex.data, lineIndex.fieldTimestamps]) {
       const start = starts[index] as number;

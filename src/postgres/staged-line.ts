@@ -2,8 +2,9 @@
 // the columns' bytes; `data` is copied, never parsed.
 
 import { createHash } from 'node:crypto';
-import { lineIndex, lineInvalid } from '../format/line-scan.js';
-import type { LineScanner } from '../format/line-scan.js';
+import { lineInvalid } from '../format/line-invalid.js';
+import { lineIndex } from '../format/line-scan.js';
+import type { ScannedLine } from '../format/scanned-line.js';
 import { copyBytes } from './json-bytes.js';
 import { LineBytes } from '../stream/line-bytes.js';
 import { TimestampMicros, writeInt32 } from './timestamp-micros.js';
@@ -63,7 +64,7 @@ export class StagedLines {
    * @throws BackupError `BACKUP_LINE_INVALID` for an event id that is no uuid; then nothing of the
    * line is appended
    */
-  add(scan: LineScanner, lineNumber: number): void {
+  add(scan: ScannedLine, lineNumber: number): void {
     const { bytes, starts, ends } = scan;
     const room = scan.byteCount + fixedBytes + 4 * this.#options.extraMembers.length;
     this.#output.reserve(room);
@@ -116,7 +117,7 @@ export class StagedLines {
     this.#output.end += piece.length;
   }
 
-  #writeId(scan: LineScanner, out: Uint8Array, at: number, lineNumber: number): number {
+  #writeId(scan: ScannedLine, out: Uint8Array, at: number, lineNumber: number): number {
     const start = (scan.starts[lineIndex.eventId] as number) + 1;
     const end = (scan.ends[lineIndex.eventId] as number) - 1;
     if (!parseUuid(scan.bytes, start, end, out, at)) {
@@ -133,7 +134,7 @@ export class StagedLines {
     return at + 16;
   }
 
-  #writeTime(scan: LineScanner, out: Uint8Array, at: number): number {
+  #writeTime(scan: ScannedLine, out: Uint8Array, at: number): number {
     const start = (scan.starts[lineIndex.createdAt] as number) + 1;
     const end = (scan.ends[lineIndex.createdAt] as number) - 1;
     if (end - start <= 27) {
@@ -148,7 +149,7 @@ export class StagedLines {
 }
 
 function writeText(
-  scan: LineScanner,
+  scan: ScannedLine,
   member: 'appId' | 'table' | 'id' | 'op' | 'clientId',
   out: Buffer,
   start: number,

@@ -3,8 +3,8 @@
 import type { KeyObject } from 'node:crypto';
 import type { BackupErrorCode } from '../errors.js';
 import type { ExportLine } from '../format/export-line.js';
-import type { LineScanner } from '../format/line-scan.js';
 import type { Manifest } from '../format/manifest.js';
+import type { ScannedLine } from '../format/scanned-line.js';
 
 /** An Ed25519 public key: a `KeyObject`, or its PEM text (SPKI). */
 export type PublicKey = KeyObject | string;
@@ -36,7 +36,10 @@ export interface ArchiveVerifyOptions extends ArchiveLinesOptions {
 
 /** Options of {@link Archive.verifiedLines}. */
 export interface VerifiedLinesOptions extends ArchiveVerifyOptions {
-  /** How many objects and arrays may be open at once in one value: an integer from 1. No limit by default. */
+  /**
+   * How many objects and arrays may be open at once in one value: an integer from 1. A line beyond it
+   * is a problem, `BACKUP_LIMIT_EXCEEDED`. No limit by default.
+   */
   readonly maxDepth?: number | undefined;
 }
 
@@ -45,7 +48,7 @@ export interface VerifiedLines {
   /** Steps to the next valid line. @returns false when there are no more for now */
   next(): boolean;
   /** Where the members of the line lie in its bytes; holds until the next step. */
-  readonly line: LineScanner;
+  readonly line: ScannedLine;
   /** The number of the line, from 1. */
   readonly lineNumber: number;
 }
@@ -111,9 +114,9 @@ export interface Archive extends AsyncDisposable {
   /**
    * Verifies as `verify()` does and hands on the valid lines on the way, for who writes them somewhere
    * in the same pass. The report is what the generator returns; until it is there nothing is proven,
-   * so commit nothing before.
+   * so commit nothing before. Whatever of the lines is not taken is verified all the same.
    *
-   * @throws as `verify()`
+   * @throws TypeError or RangeError at once for options that are none; when read as `verify()` rejects
    */
   verifiedLines(
     options?: VerifiedLinesOptions,

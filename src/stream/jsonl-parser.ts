@@ -3,7 +3,8 @@
 import ndjson from 'ndjson';
 import { lineOf } from '../format/decode-line.js';
 import type { ExportLine } from '../format/export-line.js';
-import { lineInvalid, LineScanner } from '../format/line-scan.js';
+import { lineInvalid } from '../format/line-invalid.js';
+import { LineScanner } from '../format/line-scan.js';
 import { integerOption } from './flush-policy.js';
 import { LineSplitter, longestLineBytes } from './line-splitter.js';
 

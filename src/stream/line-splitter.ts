@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { BackupError } from '../errors.js';
-import { lineInvalid } from '../format/line-scan.js';
+import { lineInvalid } from '../format/line-invalid.js';
 
 const lineFeed = 0x0a;
 const keptBytes = 1024 * 1024;

@@ -208,6 +208,22 @@ describe('nothing that looks like an archive is left when', () => {
     assertNoArchive(sink);
   });
 
+  test("a subclass's summary does not tell what its bytes were: TypeError", async () => {
+    class Signed extends JsonlSerializer {
+      override push(chunk: unknown): boolean {
+        const bytes = chunk as Buffer | null;
+        // As many bytes and lines as were counted, but not those that were digested.
+        if (bytes !== null) bytes.writeUInt8(bytes.readUInt8(20) ^ 1, 20);
+        return super.push(bytes);
+      }
+    }
+    const sink = new Sink();
+    const events = Readable.from(changeRows(30)).pipe(new Signed());
+    const error = await failureOf(writeArchive(sink, { userId: 'user-1', events }));
+    assert.ok(error instanceof TypeError);
+    assertNoArchive(sink);
+  });
+
   test('F34 the destination is destroyed, with or without an error', async () => {
     for (const error of [undefined, new Error('enough')]) {
       const sink = new Sink(1);

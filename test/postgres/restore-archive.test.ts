@@ -77,6 +77,31 @@ test('F44 what is applied is what was verified: bytes that change in between com
     });
   }));
 
+test('F44 a dry run, which reads an archive again, tells of bytes that changed in between', () =>
+  withArchive(async ({ bytes }) => {
+    await withEmptyLog(async (db, pool) => {
+      await using archive = await openArchive(bytes);
+      const verdicts: boolean[] = [];
+      const changing: Archive = {
+        manifest: archive.manifest,
+        lines: (options) => archive.lines(options),
+        bytes: () => archive.bytes(),
+        verify: async (options) => {
+          const report = await archive.verify(options);
+          verdicts.push(report.ok);
+          bytes.writeUInt8(bytes.readUInt8(3_000) ^ 1, 3_000);
+          return report;
+        },
+        verifiedLines: (options) => archive.verifiedLines(options),
+        [Symbol.asyncDispose]: () => archive[Symbol.asyncDispose](),
+      };
+      await assert.rejects(restore(pool, changing, { dryRun: true }), { name: 'BackupError' });
+      assert.deepEqual(verdicts, [true]);
+      assert.equal(await countRows(db), 0);
+      await assertReusable(pool);
+    });
+  }));
+
 test('F44 an archive that is staged to its last line and then does not verify commits nothing', () =>
   withArchive(async ({ bytes }) => {
     await withEmptyLog(async (db, pool) => {

@@ -1,5 +1,5 @@
-// Writes an archive beside its final name and renames it once it is whole, as the README has hosts do, in a
-// process of its own. Takes its task as JSON in argv[2]; tells each step on stdout, a line each.
+// Writes an archive beside its final name and renames it once it is whole, as the demo does, in a process of its
+// own. Takes its task as JSON in argv[2]; tells each step on stdout, a line each.
 import { createWriteStream } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import pg from 'pg';

@@ -10,7 +10,10 @@ import type { ExportRequest, PgExportOptions } from './export-options.js';
 
 /** How far a restore is. */
 export interface RestoreProgress {
-  /** `verify` and `stage` change nothing in the log; `write` does. */
+  /**
+   * `verify` and `stage` change nothing in the log; `write` does. Into an empty log it begins anew when
+   * an event's id turns out to be taken.
+   */
   readonly phase: 'verify' | 'stage' | 'plan' | 'write';
   /** Lines staged, in `stage`; lines passed over or written, in `write`; otherwise those before. */
   readonly lineCount: number;

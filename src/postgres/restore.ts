@@ -113,6 +113,23 @@ class Restore {
   async #run(): Promise<RestoreReport> {
     const staged = await this.#verifyAndStage();
     if ('dryRun' in staged) return staged;
+    await this.#enterPlan();
+    return (await this.#writeAllNew(staged)) ?? this.#planAndWrite(staged);
+  }
+
+  /** Into an empty log: whether all lines are new is found out fastest by writing them. */
+  async #writeAllNew(staged: StagedFacts): Promise<RestoreReport | undefined> {
+    const { dryRun, batchSize } = this.#request;
+    // Committed batches could not be taken back.
+    if (dryRun || batchSize !== undefined || !(await this.#isLogEmpty())) return undefined;
+    const areNew = await this.#writer().writeAllNew(staged.lineCount, this.#onSlice);
+    if (!areNew) return undefined;
+    this.#session.release();
+    const { stagedCount: newCount } = staged;
+    return reportOf(staged, nothingThere, { dryRun, newCount, stops: false });
+  }
+
+  async #planAndWrite(staged: StagedFacts): Promise<RestoreReport> {
     const planned = await this.#plan();
     const { dryRun, onConflict } = this.#request;
     const stops = onConflict === 'stop' && planned.conflictCount > 0;
@@ -123,10 +140,9 @@ class Restore {
     }
     const [first] = planned.conflicts;
     if (stops && first !== undefined) throw conflictError(first, planned.conflictCount);
-    const writer = new SliceWriter(this.#session, this.#request, this.#sql);
-    const written = await writer.write(
+    const written = await this.#writer().write(
       { lineCount: staged.lineCount, newCount: staged.stagedCount - skipped, skips: skipped > 0 },
-      (lineCount) => this.#progress({ phase: 'write', lineCount }),
+      this.#onSlice,
     );
     this.#session.release();
     const { newCount, lateCount, lateConflicts } = written;
@@ -225,15 +241,30 @@ class Restore {
     }
   }
 
+  async #enterPlan(): Promise<void> {
+    const session = this.#session;
+    const { lineCount } = session.place;
+    session.enter('plan', lineCount);
+    await this.#progress({ phase: 'plan', lineCount });
+    await lockLog(session, this.#request);
+    await session.query(this.#sql.analyze, undefined, true);
+  }
+
+  async #isLogEmpty(): Promise<boolean> {
+    const { userId } = this.#request.scope;
+    const { rows } = await this.#session.query(this.#sql.isEmpty, [userId], true);
+    return (rows[0] as { readonly is_empty: string }).is_empty === 'true';
+  }
+
+  #writer(): SliceWriter {
+    return new SliceWriter(this.#session, this.#request, this.#sql);
+  }
+
   async #plan(): Promise<PlannedCounts> {
     const session = this.#session;
     const { scope, upcaster, onConflict } = this.#request;
     const sql = this.#sql;
     session.enter('plan', session.place.lineCount);
-    await this.#progress({ phase: 'plan', lineCount: session.place.lineCount });
-    await lockLog(session, this.#request);
-    await session.query(sql.index, undefined, true);
-    await session.query(sql.analyze, undefined, true);
     await session.query(sql.findRepeated, undefined, true);
     await session.query(sql.findPresent, [scope.userId, upcaster?.current ?? null], true);
     let kinds = await this.#countKinds();
@@ -258,6 +289,9 @@ class Restore {
     return new Map(counts.map(({ kind, count }) => [kind, Number(count)]));
   }
 
+  readonly #onSlice = (lineCount: number): Promise<void> =>
+    this.#progress({ phase: 'write', lineCount });
+
   async #progress(progress: RestoreProgress): Promise<void> {
     const { onProgress, hookTimeoutMs } = this.#request;
     if (onProgress === undefined) return;
@@ -267,6 +301,13 @@ class Restore {
     await this.#session.host(callHook(() => onProgress({ ...progress, ...total }), call));
   }
 }
+
+const nothingThere: PlannedCounts = {
+  presentCount: 0,
+  repeatedCount: 0,
+  conflictCount: 0,
+  conflicts: [],
+};
 
 interface ConflictRow {
   readonly line: string;

@@ -13,7 +13,7 @@ import type { ColumnTypes, StageSql } from './stage-sql.js';
 const sliceLines = 20_000;
 const maxRetries = 3;
 // Deadlock and serialization failure: the same statement may succeed the next time.
-const passing = new Set(['40P01', '40001']);
+const passing: ReadonlySet<unknown> = new Set(['40P01', '40001']);
 const uniqueViolation = '23505';
 
 /** What is to be written. */
@@ -51,6 +51,31 @@ export class SliceWriter {
     this.#session = session;
     this.#request = request;
     this.#sql = sql;
+  }
+
+  /**
+   * Writes and commits all lines as new ones, in one transaction. `onSlice` as in {@link write}.
+   *
+   * @returns false when a line was not taken as one; then nothing is written
+   */
+  async writeAllNew(
+    lineCount: number,
+    onSlice: (lineCount: number) => Promise<void>,
+  ): Promise<boolean> {
+    const session = this.#session;
+    this.#types = await this.#columnTypes();
+    await session.query('SAVEPOINT backup_streams_all');
+    for (let after = 0; after < lineCount; after += sliceLines) {
+      const until = Math.min(after + sliceLines, lineCount);
+      session.enter('write', after);
+      if (!(await this.#isWritten({ after, until }))) {
+        await session.query('ROLLBACK TO SAVEPOINT backup_streams_all');
+        return false;
+      }
+      await onSlice(until);
+    }
+    await session.commit(lineCount);
+    return true;
   }
 
   /** Writes and commits. `onSlice` is called after each slice with the lines passed over. */
@@ -91,6 +116,17 @@ export class SliceWriter {
     };
   }
 
+  async #isWritten({ after, until }: Slice): Promise<boolean> {
+    const text = this.#sql.insertSlice(this.#types, { skips: false, tolerates: false });
+    try {
+      return (await this.#attempt(text, { after, until })) === until - after;
+    } catch (error) {
+      const { code } = error as { readonly code?: unknown };
+      if (code === uniqueViolation || passing.has(code)) return false;
+      throw this.#session.failFrom(error);
+    }
+  }
+
   async #writeSlice(slice: Slice): Promise<void> {
     const session = this.#session;
     const { after, until } = slice;
@@ -104,23 +140,27 @@ export class SliceWriter {
   }
 
   /** A plain INSERT is the fastest; only where an id is taken is every row asked about. */
-  async #insert({ after, until }: Slice): Promise<number> {
-    const values = [this.#request.scope.userId, after, until];
+  async #insert(slice: Slice): Promise<number> {
     let tolerates = false;
     for (let attempt = 0; ; attempt += 1) {
       const text = this.#sql.insertSlice(this.#types, { skips: this.#skips, tolerates });
       try {
-        const result = await this.#session.attempt(text, values);
-        return (result as PgResult & { readonly rowCount: number }).rowCount;
+        return await this.#attempt(text, slice);
       } catch (error) {
         const { code } = error as { readonly code?: unknown };
         const isTaken: boolean = code === uniqueViolation && !tolerates;
-        const isPassing = typeof code === 'string' && passing.has(code) && attempt < maxRetries;
-        if (!isTaken && !isPassing) throw this.#session.failFrom(error);
+        if (!isTaken && !(passing.has(code) && attempt < maxRetries))
+          throw this.#session.failFrom(error);
         await this.#session.query('ROLLBACK TO SAVEPOINT backup_streams_slice');
         tolerates ||= isTaken;
       }
     }
+  }
+
+  async #attempt(text: string, { after, until }: Slice): Promise<number> {
+    const values = [this.#request.scope.userId, after, until];
+    const result = await this.#session.attempt(text, values);
+    return (result as PgResult & { readonly rowCount: number }).rowCount;
   }
 
   /** Some lines were not taken: they are there by now, or they cannot be. */

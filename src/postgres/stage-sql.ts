@@ -52,7 +52,11 @@ export class StageSql {
     const lines = `CREATE TEMPORARY TABLE ${bare(which === 'stage' ? stage : again)}
       (line int4, ${[...columns, ...extra].join(', ')})${ending}`;
     if (which === 'again') return lines;
-    return `${lines}; CREATE TEMPORARY TABLE ${bare(skip)} (line int4, id uuid, kind "char")${ending}`;
+    // Indexed as it fills, while the server waits for lines.
+    return (
+      `${lines}; CREATE INDEX ON ${stage} (line); ` +
+      `CREATE TEMPORARY TABLE ${bare(skip)} (line int4, id uuid, kind "char")${ending}`
+    );
   }
 
   /** The COPY that fills one of them. */
@@ -63,10 +67,16 @@ export class StageSql {
   /** Drops what outlives a transaction. */
   readonly drop = `DROP TABLE IF EXISTS ${stage}, ${skip}, ${again}`;
 
-  readonly index = `CREATE INDEX ON ${stage} (line)`;
   readonly indexSkipped = `CREATE INDEX ON ${skip} (line)`;
   readonly analyze = `ANALYZE ${stage} (id, line)`;
   readonly analyzeSkipped = `ANALYZE ${skip}`;
+
+  /** Whether the log has no row of a user: `$1`. */
+  get isEmpty(): string {
+    const userId = quoteIdentifier(this.#log.columns.userId);
+    return `
+    SELECT (NOT EXISTS (SELECT FROM ${quotedRelation(this.#log)} AS e WHERE e.${userId}::text = $1::text))::text AS is_empty`;
+  }
 
   /** Finds lines whose event was among the lines before. */
   get findRepeated(): string {

@@ -9,7 +9,7 @@ import type { FileBytes } from './file-bytes.js';
 import type { ZipEntry } from './zip-directory.js';
 
 const readBytes = 256 * 1024;
-const inflatedBytes = 64 * 1024;
+const inflatedBytes = 256 * 1024;
 const freeBytes = 1024 * 1024;
 
 /**

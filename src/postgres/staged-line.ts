@@ -22,7 +22,6 @@ const header = [80, 71, 67, 79, 80, 89, 10, 255, 13, 10, 0, 0, 0, 0, 0, 0, 0, 0,
 // CopyData: its letter and its length.
 const frameBytes = 5;
 const backslash = 0x5c;
-const hyphenPlaces = new Set([8, 13, 18, 23]);
 // Field lengths, numbers, time and uuid of a line together are shorter.
 const fixedBytes = 256;
 
@@ -74,14 +73,14 @@ export class StagedLines {
     out[start + 1] = this.#fieldCount;
     let at = writeInt32(lineNumber, out, writeInt32(4, out, start + 2));
     at = this.#writeId(scan, out, writeInt32(16, out, at), lineNumber);
-    at = writeText(scan, 'appId', out, at);
-    at = writeText(scan, 'table', out, at);
-    at = writeText(scan, 'id', out, at);
-    at = writeText(scan, 'op', out, at);
+    at = writeText(scan, textFields.appId, out, at);
+    at = writeText(scan, textFields.table, out, at);
+    at = writeText(scan, textFields.id, out, at);
+    at = writeText(scan, textFields.op, out, at);
     at = writeJson(bytes, starts[lineIndex.data], ends[lineIndex.data], out, at);
     const { fieldTimestamps } = lineIndex;
     at = writeJson(bytes, starts[fieldTimestamps], ends[fieldTimestamps], out, at);
-    at = writeText(scan, 'clientId', out, at);
+    at = writeText(scan, textFields.clientId, out, at);
     at = this.#writeTime(scan, out, writeInt32(8, out, at));
     at = writeInt32(scan.schemaVersion, out, writeInt32(4, out, at));
     for (const member of this.#options.extraMembers) {
@@ -148,14 +147,28 @@ export class StagedLines {
   }
 }
 
+type TextMember = 'appId' | 'table' | 'id' | 'op' | 'clientId';
+
+function textField(member: TextMember): { readonly member: TextMember; readonly index: number } {
+  return { member, index: lineIndex[member] };
+}
+
+// Not looked up by name for each line, as in tuple-line.
+const textFields = {
+  appId: textField('appId'),
+  table: textField('table'),
+  id: textField('id'),
+  op: textField('op'),
+  clientId: textField('clientId'),
+} as const;
+
 function writeText(
   scan: ScannedLine,
-  member: 'appId' | 'table' | 'id' | 'op' | 'clientId',
+  { member, index }: ReturnType<typeof textField>,
   out: Buffer,
   start: number,
 ): number {
   const { bytes } = scan;
-  const index = lineIndex[member];
   const end = (scan.ends[index] as number) - 1;
   let at = start + 4;
   for (let from = (scan.starts[index] as number) + 1; from < end; from += 1) {
@@ -194,7 +207,7 @@ function parseUuid(
   if (end - start !== 36) return false;
   let to = at;
   for (let index = 0; index < 36; index += 2) {
-    if (hyphenPlaces.has(index)) {
+    if (index === 8 || index === 13 || index === 18 || index === 23) {
       if (bytes[start + index] !== 0x2d) return false;
       index += 1;
     }

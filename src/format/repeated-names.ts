@@ -20,45 +20,51 @@ export function hasRepeatedNames(bytes: Uint8Array, start: number, end: number):
   return !areNamesRising(bytes, start, end) && hasRepeatedIn(bytes, start, end);
 }
 
+const inArray = -1;
+// Where the last name of each open container starts and ends, quotes included.
+const smallNames = new Int32Array(2 * 64);
+
 // Postgres writes the names of a jsonb by length, then by bytes: where each is above the one before
 // it, none is there twice. One look at each name is all that lines of our own exports cost.
 function areNamesRising(bytes: Uint8Array, start: number, end: number): boolean {
-  // For each open container where its last name starts and ends; an array has none.
-  const names: number[] = [];
-  let at = start;
+  let names: Int32Array = smallNames;
+  let last = -2;
   let expectsName = false;
+  let at = start;
   while (at < end) {
     const byte = bytes[at] as number;
     if (byte === quote) {
-      const nameEnd = scanString(bytes, at, end);
+      const stringEnd = scanString(bytes, at, end);
       if (expectsName) {
-        const depth = names.length;
-        if (
-          !isAbove(bytes, [at, nameEnd], [names[depth - 2] as number, names[depth - 1] as number])
-        ) {
-          return false;
-        }
-        names[depth - 2] = at;
-        names[depth - 1] = nameEnd;
+        const previous = names[last] as number;
+        if (!isAbove(bytes, [at, stringEnd], [previous, names[last + 1] as number])) return false;
+        names[last] = at;
+        names[last + 1] = stringEnd;
         expectsName = false;
       }
-      at = nameEnd;
+      at = stringEnd;
       continue;
     }
-    if (byte === openBrace) {
-      names.push(0, 0);
-      expectsName = true;
-    } else if (byte === openBracket) {
-      names.push(-1, -1);
+    if (byte === openBrace || byte === openBracket) {
+      last += 2;
+      if (last === names.length) names = doubled(names);
+      expectsName = byte === openBrace;
+      names[last] = names[last + 1] = expectsName ? 0 : inArray;
     } else if (byte === closeBrace || byte === closeBracket) {
-      names.length -= 2;
+      last -= 2;
       expectsName = false;
     } else if (byte === comma) {
-      expectsName = names[names.length - 1] !== -1;
+      expectsName = names[last] !== inArray;
     }
     at += 1;
   }
   return true;
+}
+
+function doubled(names: Int32Array): Int32Array {
+  const larger = new Int32Array(names.length * 2);
+  larger.set(names);
+  return larger;
 }
 
 function isAbove(

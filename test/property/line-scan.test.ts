@@ -139,6 +139,20 @@ test('names are found repeated exactly when they are', () => {
   );
 });
 
+test('names are found repeated at any depth', () => {
+  for (const depth of [1, 63, 64, 65, 200]) {
+    for (const [last, isRepeated] of [
+      ['{"b":1,"b":2}', true],
+      ['{"b":1,"c":2}', false],
+    ] as const) {
+      // Each level has a name after the one that leads on, so that coming back is tried as well.
+      const text = '{"a":['.repeat(depth) + last + '],"b":0}'.repeat(depth);
+      const bytes = Buffer.from(text);
+      assert.equal(hasRepeatedNames(bytes, 0, bytes.length), isRepeated, `${depth} ${last}`);
+    }
+  }
+});
+
 function countNames(text: string): number {
   return [...text.matchAll(/"[^"]*":/g)].length;
 }

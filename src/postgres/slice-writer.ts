@@ -87,12 +87,12 @@ export class SliceWriter {
     const { batchSize } = this.#request;
     this.#skips = skips;
     this.#types = await this.#columnTypes();
-    if (skips) {
+    const end = newCount === 0 ? 0 : lineCount;
+    if (skips && end > 0) {
       await session.query(this.#sql.indexSkipped, undefined, true);
       await session.query(this.#sql.analyzeSkipped, undefined, true);
     }
     const step = Math.min(batchSize ?? sliceLines, sliceLines);
-    const end = newCount === 0 ? 0 : lineCount;
     let uncommitted = 0;
     for (let after = 0; after < end; after += step) {
       const until = Math.min(after + step, end);

@@ -93,6 +93,44 @@ test('L18 an event twice: identical is counted, other content is a conflict', ()
     assert.equal(await exportOf(pool), TEXT + lineText(4));
   }));
 
+test('into an empty log and into one that is not: the same report and the same rows', () =>
+  withEmptyLog(async (db, pool) => {
+    const other = lineText(2, { data: '{"title": "other"}' });
+    for (const [text, onConflict] of [
+      [TEXT, 'stop'],
+      [TEXT + lineText(1), 'stop'],
+      [TEXT + other, 'keep-existing'],
+      [TEXT + other, 'report'],
+    ] as const) {
+      await db.admin.query('TRUNCATE sync_changes');
+      const intoEmpty = await restore(pool, text, { onConflict });
+      const exported = await exportOf(pool);
+      await db.admin.query('TRUNCATE sync_changes');
+      await restore(pool, lineText(9));
+      assert.deepEqual(await restore(pool, text, { onConflict }), intoEmpty);
+      assert.equal(await exportOf(pool), exported + lineText(9));
+    }
+  }));
+
+test('L18 what was written into an empty log is taken back when a later line is not new', () =>
+  withEmptyLog(async (_db, pool) => {
+    const lines = Array.from({ length: 20_050 }, (_, n) =>
+      lineText(n + 1, { createdAt: `"${new Date(1.7e12 + n * 1_000).toISOString()}"` }).replace(
+        '.000Z',
+        'Z',
+      ),
+    );
+    const written: number[] = [];
+    const report = await restore(pool, lines.join('') + String(lines[2]), {
+      onProgress: ({ phase, lineCount }) => {
+        if (phase === 'write') written.push(lineCount);
+      },
+    });
+    assert.deepEqual([report.newCount, report.repeatedCount], [20_050, 1]);
+    assert.deepEqual(written, [20_000, 20_000, 20_051]);
+    assert.equal(await exportOf(pool), lines.join(''));
+  }));
+
 for (const onConflict of ['stop', 'keep-existing', 'report'] as const) {
   test(`F42 hazard 21: an id of another user's is an error that does not say whose (${onConflict})`, () =>
     withEmptyLog(async (db, pool) => {

@@ -84,15 +84,15 @@ export function encodeExportLine(line: ExportLine): string {
   if (typeof line.createdAt !== 'string' || !isCanonicalTimestamp(line.createdAt)) {
     throw invalid('createdAt', 'createdAt is not a UTC time as lines hold it', line);
   }
-  const { eventId, appId, table, id, op, clientId, createdAt } = line;
+  const { eventId, appId, table, id, op, data, fieldTimestamps, clientId, createdAt } = line;
   // Quotes in the literals, not around each text: every further piece would cost when the line is
   // put together.
   return (
     `{"eventId":"${inQuotes(eventId, 'eventId', line)}","schemaVersion":${version}` +
     `,"appId":"${inQuotes(appId, 'appId', line)}","table":"${inQuotes(table, 'table', line)}` +
     `","id":"${inQuotes(id, 'id', line)}","op":"${op}"` +
-    jsonMember(line, 'data', ',"data":') +
-    jsonMember(line, 'fieldTimestamps', ',"fieldTimestamps":') +
+    jsonMember(data, line, 'data') +
+    jsonMember(fieldTimestamps, line, 'fieldTimestamps') +
     `,"clientId":"${inQuotes(clientId, 'clientId', line)}","createdAt":"${createdAt}` +
     (line.extra === undefined ? '"}' : `"${extraMembers(line)}`)
   );
@@ -129,12 +129,11 @@ function inQuotes(text: unknown, member: string, line: ExportLine): string {
   }
 }
 
-function jsonMember(line: ExportLine, member: 'data' | 'fieldTimestamps', prefix: string): string {
-  const value = line[member];
+function jsonMember(value: unknown, line: ExportLine, member: 'data' | 'fieldTimestamps'): string {
   if (value === undefined || value === null) return '';
   // Asked of the text: { a: undefined } and an invalid Date only turn out to be nothing here.
   const text = jsonText(value, member, line);
-  return isAbsentText(text) ? '' : prefix + text;
+  return isAbsentText(text) ? '' : `,"${member}":${text}`;
 }
 
 function extraMembers(line: ExportLine): string {

@@ -41,19 +41,19 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export function toExportLine(row: ChangeRow): ExportLine {
   const { op, data, fieldTimestamps, extra } = row;
   if (op !== 'insert' && op !== 'update' && op !== 'delete') throw unmappable(row, 'op');
-  const eventId = textOf(row, 'id');
+  const eventId = textOf(row.id, row, 'id');
   if (eventId === '') throw unmappable(row, 'id');
   const line: { -readonly [Member in keyof ExportLine]?: ExportLine[Member] } = {
     eventId: upperCase.test(eventId) && uuid.test(eventId) ? eventId.toLowerCase() : eventId,
     schemaVersion: versionOf(row),
-    appId: textOf(row, 'appId'),
-    table: textOf(row, 'tableName'),
-    id: textOf(row, 'recordId'),
+    appId: textOf(row.appId, row, 'appId'),
+    table: textOf(row.tableName, row, 'tableName'),
+    id: textOf(row.recordId, row, 'recordId'),
     op,
   };
   if (!isAbsentJson(data)) line.data = data;
   if (!isAbsentJson(fieldTimestamps)) line.fieldTimestamps = fieldTimestamps;
-  line.clientId = textOf(row, 'clientId');
+  line.clientId = textOf(row.clientId, row, 'clientId');
   line.createdAt = timeOf(row);
   if (extra !== undefined) {
     if (!(extra instanceof Map)) throw unmappable(row, 'extra');
@@ -64,11 +64,7 @@ export function toExportLine(row: ChangeRow): ExportLine {
 
 const upperCase = /[A-F]/;
 
-function textOf(
-  row: ChangeRow,
-  member: 'id' | 'appId' | 'tableName' | 'recordId' | 'clientId',
-): string {
-  const text: unknown = row[member];
+function textOf(text: unknown, row: ChangeRow, member: keyof ChangeRow): string {
   if (typeof text !== 'string') throw unmappable(row, member);
   return text;
 }

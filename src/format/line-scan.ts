@@ -166,9 +166,9 @@ export class LineScanner {
       return this.#scanMember(index, valueStart);
     }
     if (this.#extraNames.has(name)) throw new JsonScanError(repeated, keyStart);
-    this.#extraNames.add(name);
     const valueEnd = scanValue(bytes, valueStart, this.#lineEnd, this.#maxDepth);
     this.extra.push({ name, keyStart, keyEnd, valueStart, valueEnd });
+    this.#extraNames.add(name);
     return valueEnd;
   }
 

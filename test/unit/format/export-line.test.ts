@@ -433,6 +433,13 @@ describe('decodeExportLine', () => {
     assert.equal(byteOffset, Buffer.byteLength(text.slice(0, text.indexOf('x}'))));
   });
 
+  test('a line that is refused leaves nothing behind for the next one', () => {
+    const begin = `${plain.slice(0, -1)},"newer":`;
+    refusalOf(() => decodeExportLine(`${begin}{"a": }}`));
+    const { extra } = decodeExportLine(`${begin}{"a": 1}}`);
+    assert.deepEqual(extra, new Map([['newer', new RawJson('{"a": 1}')]]));
+  });
+
   test('L23: keeps a user id that is smuggled in out of the named members', () => {
     const line = decodeExportLine(`${plain.slice(0, -1)},"userId":"other"}`);
     assert.equal('userId' in line, false);

@@ -12,7 +12,7 @@ import { SERVER_VARIABLES } from './support/server.js';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TIME_LIMIT_MS = 300_000;
 // These need no server, and are quicker without one.
-const SERVERLESS = ['test/unit/', 'test/property/', 'test/types/', 'test/archive/'];
+const SERVERLESS = ['test/unit/', 'test/property/', 'test/types/', 'test/archive/', 'test/sweep/'];
 
 /** Test files below test/, as paths with `/` from the project's folder. */
 async function findTestFiles(): Promise<readonly string[]> {

@@ -7,7 +7,7 @@ import { decodeExportLine, encodeExportLine, isBackupError } from '../../src/ind
 import { hasRepeatedNames } from '../../src/format/repeated-names.js';
 import { TimestampBytes } from '../../src/postgres/timestamp-bytes.js';
 import { TimestampMicros } from '../../src/postgres/timestamp-micros.js';
-import { isPlainlyValid } from '../support/plain-line.js';
+import { holdsRepeatedName, isPlainlyValid } from '../support/plain-line.js';
 import { lineVectors } from '../support/vectors.js';
 
 const lines = lineVectors.map(({ line }) => line);
@@ -89,10 +89,7 @@ test('names are found repeated exactly when they are', () => {
     fc.property(value, (item) => {
       const text = String(item);
       const bytes = Buffer.from(`x${text}x`);
-      assert.equal(
-        hasRepeatedNames(bytes, 1, bytes.length - 1),
-        countNames(text) !== countMembers(JSON.parse(text)),
-      );
+      assert.equal(hasRepeatedNames(bytes, 1, bytes.length - 1), holdsRepeatedName(text));
     }),
     { numRuns: 5_000 },
   );
@@ -111,16 +108,6 @@ test('names are found repeated at any depth', () => {
     }
   }
 });
-
-function countNames(text: string): number {
-  return [...text.matchAll(/"[^"]*":/g)].length;
-}
-
-function countMembers(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
-  return Object.values(value).reduce<number>((sum, member) => sum + countMembers(member), own);
-}
 
 test('a time goes to Postgres’ microseconds and back', () => {
   const micros = fc.bigInt({ min: -63_082_281_600_000_000n, max: 252_455_615_999_999_999n });

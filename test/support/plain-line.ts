@@ -15,7 +15,7 @@ export function isPlainlyValid(text: string): boolean | undefined {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const members = value as Record<string, unknown>;
-  if (countNames(text) !== countMembers(value)) return undefined;
+  if (holdsRepeatedName(text)) return undefined;
   if (!holdsStorableText(value)) return false;
   const { schemaVersion: version } = members;
   const isVersion =
@@ -33,6 +33,11 @@ function holdsStorableText(value: unknown): boolean {
   return Object.entries(value).every(
     ([name, member]) => holdsStorableText(name) && holdsStorableText(member),
   );
+}
+
+/** Whether an object in a JSON text holds a name twice. */
+export function holdsRepeatedName(text: string): boolean {
+  return countNames(text) !== countMembers(JSON.parse(text));
 }
 
 function countNames(text: string): number {

@@ -2,8 +2,8 @@
 import { SeededRandom } from '../../dev/random.js';
 import type { Target } from './targets.js';
 
-/** A case that takes longer is tried again; one that does so three times is a failure. */
-export const SLOW_MS = 250;
+// A case that takes longer is tried again; one that does so three times is a failure.
+const SLOW_MS = 250;
 
 /** What became of a target's cases. */
 export interface SweepResult {

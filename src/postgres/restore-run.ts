@@ -64,7 +64,7 @@ export class RestoreRun {
   async #writeAllNew(staged: StagedFacts): Promise<RestoreReport | undefined> {
     const { dryRun, batchSize } = this.#request;
     // Committed batches could not be taken back.
-    if (dryRun || batchSize !== undefined || !(await this.#isLogEmpty())) return undefined;
+    if (dryRun || batchSize !== undefined || !(await this.#isEmptyAndKeyed())) return undefined;
     const areNew = await this.#writer().writeAllNew(staged.lineCount, this.#onSlice);
     if (!areNew) return undefined;
     this.#session.release();
@@ -193,10 +193,12 @@ export class RestoreRun {
     await session.query(this.#sql.analyze, undefined, true);
   }
 
-  async #isLogEmpty(): Promise<boolean> {
-    const { userId } = this.#request.scope;
-    const { rows } = await this.#session.query(this.#sql.isEmpty, [userId], true);
-    return (rows[0] as { readonly is_empty: string }).is_empty === 'true';
+  /** Whether what is not new would be refused by the log itself: nothing else is there to be found. */
+  async #isEmptyAndKeyed(): Promise<boolean> {
+    const { userId, log } = this.#request.scope;
+    const values = [userId, log.schema, log.table, log.columns.id];
+    const { rows } = await this.#session.query(this.#sql.isEmptyAndKeyed, values, true);
+    return (rows[0] as { readonly is_so: string }).is_so === 'true';
   }
 
   #writer(): SliceWriter {

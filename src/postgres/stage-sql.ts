@@ -71,11 +71,22 @@ export class StageSql {
   readonly analyze = `ANALYZE ${stage} (id, line)`;
   readonly analyzeSkipped = `ANALYZE ${skip}`;
 
-  /** Whether the log has no row of a user: `$1`. */
-  get isEmpty(): string {
+  /**
+   * Whether the log has no row of a user, and a key that refuses an id which is taken at once: `$1` the
+   * user, `$2` schema, `$3` table, `$4` the column of the id.
+   */
+  get isEmptyAndKeyed(): string {
     const userId = quoteIdentifier(this.#log.columns.userId);
     return `
-    SELECT (NOT EXISTS (SELECT FROM ${quotedRelation(this.#log)} AS e WHERE e.${userId}::text = $1::text))::text AS is_empty`;
+    SELECT (NOT EXISTS (SELECT FROM ${quotedRelation(this.#log)} AS e WHERE e.${userId}::text = $1::text)
+       AND EXISTS (
+         SELECT FROM pg_catalog.pg_index AS i
+           JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
+           JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+           JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+          WHERE n.nspname = $2::text AND c.relname = $3::text AND a.attname = $4::text
+            AND i.indisunique AND i.indimmediate AND i.indisvalid
+            AND i.indnkeyatts = 1 AND i.indpred IS NULL))::text AS is_so`;
   }
 
   /** Finds lines whose event was among the lines before. */

@@ -112,6 +112,21 @@ test('into an empty log and into one that is not: the same report and the same r
     }
   }));
 
+for (const key of [
+  '',
+  'ADD PRIMARY KEY (id) DEFERRABLE INITIALLY DEFERRED',
+  'ADD UNIQUE (id, created_at)',
+]) {
+  test(`L18 an event twice is written once, whatever the table itself refuses (${key || 'no key'})`, () =>
+    withEmptyLog(async (db, pool) => {
+      await db.admin.query('ALTER TABLE sync_changes DROP CONSTRAINT sync_changes_pkey');
+      if (key !== '') await db.admin.query(`ALTER TABLE sync_changes ${key}`);
+      const report = await restore(pool, TEXT + lineText(2));
+      assert.deepEqual([report.newCount, report.repeatedCount], [3, 1]);
+      assert.equal(await countRows(db), 3);
+    }));
+}
+
 test('L18 what was written into an empty log is taken back when a later line is not new', () =>
   withEmptyLog(async (_db, pool) => {
     const lines = Array.from({ length: 20_050 }, (_, n) =>

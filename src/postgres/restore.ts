@@ -15,9 +15,10 @@ import { RestoreRun } from './restore-run.js';
  * Nothing is written before everything is checked: an archive is verified in the pass that stages its
  * lines in a temporary table, and the stage is held against the log. Then all is written in one
  * transaction, or in several that can be resumed (`batchSize`). Where the user has no rows yet and the
- * id has a unique key, writing itself is what finds an id that is taken; all is taken back then, and planned. Events that are there
- * with the same content are skipped. Numbers, times and member order stay exactly as they are in the
- * lines. Rows are always the given user's, and row-level security stays on.
+ * id has a unique key, writing itself is what finds an id that is taken; all is taken back then, and
+ * planned. Events that are there with the same content are skipped. Numbers, times and member order
+ * stay exactly as they are in the lines. Rows are always the given user's, and row-level security stays
+ * on.
  *
  * One client is leased. It comes back clean after COMMIT, and is destroyed after anything else. Two
  * restores of one user wait for each other. The role needs the right to make temporary tables.

@@ -15,7 +15,8 @@ export type {
 export { changeOpSchema, changeRowSchema } from './format/change-row.js';
 export type { ChangeOp, ChangeRow } from './format/change-row.js';
 export { decodeExportLine } from './format/decode-line.js';
-export { encodeExportLine, exportLineSchema } from './format/export-line.js';
+export { encodeExportLine } from './format/encode-line.js';
+export { exportLineSchema } from './format/export-line.js';
 export type { ExportLine } from './format/export-line.js';
 export { manifestSchema } from './format/manifest.js';
 export type { Manifest, SegmentDigest } from './format/manifest.js';

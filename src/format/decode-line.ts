@@ -8,7 +8,6 @@ import type { RawJson } from './raw-json.js';
 import type { ScannedLine } from './scanned-line.js';
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const scanner = new LineScanner();
 
 /**
@@ -62,6 +61,9 @@ function extraOf({ bytes, extra }: ScannedLine): ReadonlyMap<string, RawJson> {
   );
 }
 
+// Copied: the scanner's bytes are used again.
 function rawJsonAt(bytes: Uint8Array, start: number, end: number): RawJson {
-  return trustedRawJson(decoder.decode(bytes.subarray(start, end)));
+  const copy = new Uint8Array(end - start);
+  copy.set(bytes.subarray(start, end));
+  return trustedRawJson(copy);
 }

@@ -4,12 +4,13 @@ import { assertJson, JsonScanError, scanMembers } from './json-scan.js';
 import type { MemberRange } from './json-scan.js';
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const vouchedFor = Symbol('vouched for');
 const writtenByJsonb = Symbol('written by jsonb');
+const inspect = Symbol.for('nodejs.util.inspect.custom');
 
-/** The text as it stands in a line: without white space around it, and without line breaks. */
-export let lineTextOf: (value: RawJson) => string;
+/** The text as it stands in a line, as UTF-8: no white space around it, and no line breaks. */
+export let lineBytesOf: (value: RawJson) => Uint8Array;
 
 /**
  * One JSON value as its text. `data` and `fieldTimestamps` travel as `RawJson`, since numbers
@@ -27,9 +28,13 @@ export let lineTextOf: (value: RawJson) => string;
  * ```
  */
 export class RawJson {
-  /** The JSON text, exactly as given. */
-  readonly text: string;
+  /**
+   * The JSON text as UTF-8; not to be written to. Values of one batch lie in the same memory: who
+   * keeps a value of a source for long, and few of its neighbours, keeps its `text` instead.
+   */
+  readonly bytes: Uint8Array;
   readonly #isLineText: boolean;
+  #text: string | undefined;
 
   /**
    * @param text - one JSON value. White space between tokens is kept in a line, where line breaks
@@ -38,10 +43,19 @@ export class RawJson {
    * escaped NUL or an unpaired surrogate
    */
   constructor(text: string);
-  constructor(text: string, trust?: Trust) {
-    if (trust !== vouchedFor && trust !== writtenByJsonb) assertJsonText(text);
-    this.text = text;
+  constructor(source: string | Uint8Array, trust?: Trust) {
+    if (trust === undefined) {
+      this.bytes = jsonBytes(source);
+      this.#text = source as string;
+    } else {
+      this.bytes = source as Uint8Array;
+    }
     this.#isLineText = trust === writtenByJsonb;
+  }
+
+  /** The JSON text, exactly as given. Made of the bytes when it is first asked for. */
+  get text(): string {
+    return (this.#text ??= decoder.decode(this.bytes));
   }
 
   /**
@@ -59,15 +73,13 @@ export class RawJson {
    * @throws TypeError when the value is not an object
    */
   members(): Map<string, RawJson> {
-    const bytes = encoder.encode(this.text);
-    // With one byte per character, text offsets are byte offsets and nothing has to be decoded.
-    const isAscii = bytes.length === this.text.length;
-    const cut = (start: number, end: number): string =>
-      isAscii ? this.text.slice(start, end) : decoder.decode(bytes.subarray(start, end));
+    const { bytes } = this;
     const members = new Map<string, RawJson>();
     for (const range of objectRanges(bytes)) {
-      const name = JSON.parse(cut(range.keyStart, range.keyEnd)) as string;
-      members.set(name, trustedRawJson(cut(range.valueStart, range.valueEnd)));
+      const name = JSON.parse(
+        decoder.decode(bytes.subarray(range.keyStart, range.keyEnd)),
+      ) as string;
+      members.set(name, trustedRawJson(bytes.subarray(range.valueStart, range.valueEnd)));
     }
     return members;
   }
@@ -88,7 +100,7 @@ export class RawJson {
       if (!(value instanceof RawJson)) throw new TypeError('a member is no RawJson');
       parts.push(`${JSON.stringify(name)}: ${value.text}`);
     }
-    return trustedRawJson(`{${parts.join(', ')}}`);
+    return trustedRawJson(encoder.encode(`{${parts.join(', ')}}`));
   }
 
   /**
@@ -99,26 +111,41 @@ export class RawJson {
     throw new TypeError('JSON.stringify cannot keep a RawJson unchanged: use .text or .parse()');
   }
 
+  /** What Node shows of it: the text, not the bytes. */
+  [inspect](): string {
+    return `RawJson(${this.text})`;
+  }
+
   static {
-    lineTextOf = (value) => (value.#isLineText ? value.text : asLineText(value.text));
+    lineBytesOf = (value) =>
+      value.#isLineText || isLineText(value.bytes)
+        ? value.bytes
+        : encoder.encode(asLineText(value.text));
   }
 }
 
 type Trust = typeof vouchedFor | typeof writtenByJsonb;
 
-const TrustingRawJson = RawJson as new (text: string, trust: Trust) => RawJson;
+const TrustingRawJson = RawJson as unknown as new (bytes: Uint8Array, trust: Trust) => RawJson;
 
 /**
- * A `RawJson` without the check, for text that Postgres or this library's own scanner vouches for.
+ * A `RawJson` without the check, for bytes that Postgres or this library's own scanner vouches for.
  * Not exported from the package.
+ *
+ * @param bytes - kept, so they must never change; no Buffer, which would compare as another type
  */
-export function trustedRawJson(text: string): RawJson {
-  return new TrustingRawJson(text, vouchedFor);
+export function trustedRawJson(bytes: Uint8Array): RawJson {
+  return new TrustingRawJson(bytes, vouchedFor);
 }
 
 /** As {@link trustedRawJson}, for the text of a `jsonb`: there is nothing around it, nor a line break. */
-export function rawJsonOfJsonb(text: string): RawJson {
-  return new TrustingRawJson(text, writtenByJsonb);
+export function rawJsonOfJsonb(bytes: Uint8Array): RawJson {
+  return new TrustingRawJson(bytes, writtenByJsonb);
+}
+
+function isLineText(bytes: Uint8Array): boolean {
+  const isTrimmed = (bytes[0] as number) > 0x20 && (bytes.at(-1) as number) > 0x20;
+  return isTrimmed && !bytes.includes(0x0a) && !bytes.includes(0x0d);
 }
 
 /** JSON text as it stands in a line. */
@@ -131,15 +158,17 @@ export function asLineText(text: string): string {
     : trimmed;
 }
 
-function assertJsonText(text: unknown): void {
+function jsonBytes(text: unknown): Uint8Array {
   if (typeof text !== 'string') throw new TypeError('RawJson takes the text of a JSON value');
   if (!text.isWellFormed()) throw new TypeError('not JSON text: it holds an unpaired surrogate');
+  const bytes = encoder.encode(text);
   try {
-    assertJson(encoder.encode(text));
+    assertJson(bytes);
   } catch (error) {
     if (error instanceof JsonScanError) throw new TypeError(`not JSON text: ${error.message}`);
     throw error;
   }
+  return bytes;
 }
 
 function objectRanges(bytes: Uint8Array): MemberRange[] {

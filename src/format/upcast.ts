@@ -2,7 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
-import { encodeExportLine } from './export-line.js';
+import { encodeExportLine } from './encode-line.js';
 import type { ExportLine } from './export-line.js';
 import { maxSchemaVersion } from './schema-version.js';
 

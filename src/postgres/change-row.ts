@@ -5,39 +5,88 @@ import type { ChangeOp, ChangeRow } from '../format/change-row.js';
 import { rawJsonOfJsonb } from '../format/raw-json.js';
 import type { RawJson } from '../format/raw-json.js';
 import type { ExportRequest } from './export-options.js';
-import type { RowFields } from './row-cursor.js';
+import type { Tuple } from './copy-frames.js';
+import { asciiBytes, equalsAt } from '../format/json-bytes.js';
+import { RecentTexts } from './recent-texts.js';
+import { fieldOf, selectedCount } from './select-log.js';
 
 /**
- * Makes the reader of rows of one export; fields come in the order of `selectedMembers`.
- *
- * The reader throws BackupError `BACKUP_TENANCY_MISMATCH` for a row of another user and
- * `BACKUP_ROW_UNMAPPABLE` for a time that no line can express.
+ * Reads rows of one export, whose fields come in the order of `selectLog` as the server's text.
  */
-export function rowReader(
-  request: ExportRequest,
-): (fields: RowFields, rowCount: number) => ChangeRow {
-  const { userId, log } = request;
-  const extraMembers = log.extraColumns.map(([member]) => member);
-  return (fields, rowCount) => {
-    if (fields[4] !== userId) throw foreignRow(rowCount);
-    const [id, appId, tableName, recordId, , op, data, stamps, clientId, time, version] = fields;
+export class ChangeRowReader {
+  readonly #request: ExportRequest;
+  readonly #userId: Uint8Array;
+  readonly #texts = new RecentTexts();
+
+  constructor(request: ExportRequest) {
+    this.#request = request;
+    this.#userId = Buffer.from(request.userId);
+  }
+
+  /**
+   * Makes the row of a tuple, whose bytes its JSON values keep.
+   *
+   * @throws BackupError `BACKUP_TENANCY_MISMATCH` for a row of another user and
+   * `BACKUP_ROW_UNMAPPABLE` for a time that no line can express
+   */
+  read(tuple: Tuple, rowCount: number): ChangeRow {
+    const { bytes, starts, ends } = tuple;
+    const { userId, log } = this.#request;
+    const userAt = starts[fieldOf.userId] as number;
+    if (!equalsAt(bytes, userAt, ends[fieldOf.userId] as number, this.#userId)) {
+      throw foreignRow(rowCount);
+    }
+    const id = this.#text(tuple, fieldOf.id);
+    const createdAt = createdAtOf(tuple);
+    if (createdAt === undefined) throw timeUnmappable(id, log.columns.createdAt);
+    const version = this.#text(tuple, fieldOf.schemaVersion);
     const row = {
-      id: id as string,
-      appId: appId as string,
-      tableName: tableName as string,
-      recordId: recordId as string,
+      id,
+      appId: this.#text(tuple, fieldOf.appId),
+      tableName: this.#text(tuple, fieldOf.tableName),
+      recordId: this.#text(tuple, fieldOf.recordId),
       userId,
-      op: op as ChangeOp,
-      data: jsonOf(data),
-      fieldTimestamps: jsonOf(stamps),
-      clientId: clientId as string,
-      createdAt: createdAtOf(time, id as string, log.columns.createdAt),
-      schemaVersion: version === null ? null : Number(version),
+      op: this.#text(tuple, fieldOf.op) as ChangeOp,
+      data: jsonOf(tuple, fieldOf.data),
+      fieldTimestamps: jsonOf(tuple, fieldOf.fieldTimestamps),
+      clientId: this.#text(tuple, fieldOf.clientId),
+      createdAt,
+      schemaVersion: (version as string | null) === null ? null : Number(version),
     };
-    return extraMembers.length === 0
-      ? row
-      : { ...row, extra: extraOf(extraMembers, fields.slice(11)) };
-  };
+    return log.extraColumns.length === 0 ? row : { ...row, extra: this.#extra(tuple) };
+  }
+
+  // NULL stays null, which the types leave out: mapping the row to a line refuses it by name.
+  #text({ bytes, starts, ends }: Tuple, index: number): string {
+    const start = starts[index] as number;
+    if (start < 0) return null as unknown as string;
+    return this.#texts.textOf(bytes as Buffer, start, ends[index] as number);
+  }
+
+  #extra(tuple: Tuple): ReadonlyMap<string, RawJson> {
+    const extra = new Map<string, RawJson>();
+    for (const [index, [member]] of this.#request.log.extraColumns.entries()) {
+      const value = jsonOf(tuple, selectedCount + index);
+      if (value !== null) extra.set(member, value);
+    }
+    return extra;
+  }
+}
+
+/** A row that the driver has made texts of, as the bytes that they were. */
+export function tupleOfTexts(texts: readonly (string | null)[]): Tuple {
+  const fields = texts.map((text) => (text === null ? undefined : Buffer.from(text)));
+  const starts = new Int32Array(fields.length);
+  const ends = new Int32Array(fields.length);
+  let at = 0;
+  for (const [index, field] of fields.entries()) {
+    starts[index] = field === undefined ? -1 : at;
+    at += field?.length ?? 0;
+    ends[index] = at;
+  }
+  const bytes = Buffer.allocUnsafeSlow(at);
+  for (const [index, field] of fields.entries()) field?.copy(bytes, starts[index]);
+  return { bytes, starts, ends };
 }
 
 /** A row of somebody else: policies and filter have both failed, so nothing of it is shown. */
@@ -64,22 +113,26 @@ export function timeUnmappable(
 
 // With DateStyle ISO and TimeZone UTC Postgres writes '2026-04-14 10:00:00.12+00', the fraction
 // already trimmed. Other years have more digits or ' BC' behind them; infinity is a word.
-function createdAtOf(text: string | null | undefined, eventId: string, column: string): string {
-  if (typeof text !== 'string' || text.charCodeAt(10) !== 0x20 || !text.endsWith('+00')) {
-    throw timeUnmappable(eventId, column);
+function createdAtOf({ bytes, starts, ends }: Tuple): string | undefined {
+  const start = starts[fieldOf.createdAt] as number;
+  const end = ends[fieldOf.createdAt] as number;
+  if (start < 0 || bytes[start + 10] !== space || !equalsAt(bytes, end - 3, end, utcOffset)) {
+    return undefined;
   }
-  return `${text.slice(0, 10)}T${text.slice(11, -3)}Z`;
+  // In place, since the bytes are the row's own: one text is made instead of five.
+  bytes[start + 10] = letterT;
+  bytes[end - 3] = letterZ;
+  return (bytes as Buffer).toString('latin1', start, end - 2);
 }
 
-function jsonOf(text: string | null | undefined): RawJson | null {
-  return text === null || text === undefined ? null : rawJsonOfJsonb(text);
-}
+const space = 0x20;
+const letterT = 0x54;
+const letterZ = 0x5a;
+const utcOffset = asciiBytes('+00');
 
-function extraOf(members: readonly string[], texts: RowFields): ReadonlyMap<string, RawJson> {
-  const extra = new Map<string, RawJson>();
-  for (const [index, member] of members.entries()) {
-    const value = jsonOf(texts[index]);
-    if (value !== null) extra.set(member, value);
-  }
-  return extra;
+function jsonOf({ bytes, starts, ends }: Tuple, index: number): RawJson | null {
+  const start = starts[index] as number;
+  if (start < 0) return null;
+  const length = (ends[index] as number) - start;
+  return rawJsonOfJsonb(new Uint8Array(bytes.buffer, bytes.byteOffset + start, length));
 }

@@ -4,7 +4,7 @@ import { maxTimerMs, integerOption } from '../stream/flush-policy.js';
 import { changeSourceFromBatches, closedEarly } from '../stream/change-source.js';
 import type { BatchPuller, ChangeSource } from '../stream/change-source.js';
 import type { ChangeRow } from '../format/change-row.js';
-import { rowReader } from './change-row.js';
+import { ChangeRowReader } from './change-row.js';
 import type { PgConnection, PgPool } from './client.js';
 import { Arrival } from './arrival.js';
 import { poolOption } from './client.js';
@@ -12,8 +12,10 @@ import { exportRequestOf } from './export-options.js';
 import type { ExportRequest, PgExportOptions } from './export-options.js';
 import { ExportSession } from './export-session.js';
 import type { SessionListener } from './export-session.js';
+import { TupleError } from './copy-frames.js';
+import type { Tuple } from './copy-frames.js';
 import { RowCursor } from './row-cursor.js';
-import type { RowCursorListener, RowFields } from './row-cursor.js';
+import type { RowCursorListener } from './row-cursor.js';
 import { selectLog } from './select-log.js';
 import { outOfProtocol } from './source-error.js';
 
@@ -96,7 +98,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   readonly #request: ExportRequest;
   readonly #limits: BatchLimits;
   readonly #session: ExportSession;
-  readonly #readRow: (fields: RowFields, rowCount: number) => ChangeRow;
+  readonly #reader: ChangeRowReader;
   readonly #arrival = new Arrival();
   readonly #batches: (readonly ChangeRow[])[] = [];
   #rows: ChangeRow[] = [];
@@ -113,7 +115,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   constructor(pool: PgPool, request: ExportRequest, limits: BatchLimits) {
     this.#request = request;
     this.#limits = limits;
-    this.#readRow = rowReader(request);
+    this.#reader = new ChangeRowReader(request);
     this.#session = new ExportSession(pool, request, this);
   }
 
@@ -149,19 +151,25 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     this.#session.watchSocket(connection.stream);
   }
 
-  onRow(fields: RowFields): void {
+  onRow(row: Tuple): void {
     if (this.#failure !== undefined) return;
     this.#rowsOfRead += 1;
     try {
-      this.#rows.push(this.#readRow(fields, this.#session.countRow()));
+      this.#rows.push(this.#reader.read(row, this.#session.countRow()));
     } catch (error) {
       this.#session.failFrom(error);
       return;
     }
-    for (const field of fields) this.#rowBytes += field === null ? 0 : field.length;
+    this.#rowBytes += (row.ends[row.ends.length - 1] as number) - (row.ends[0] as number);
     if (this.#rowBytes < this.#limits.maxBatchBytes) return;
     this.#cut();
     if (this.#batches.length > 0) this.#socket?.pause();
+  }
+
+  onTapFailure(error: unknown): void {
+    this.#session.failFrom(
+      error instanceof TupleError ? outOfProtocol(error.message, this.#session.place) : error,
+    );
   }
 
   onFailure(error: unknown): void {

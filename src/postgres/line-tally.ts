@@ -1,7 +1,7 @@
 // What the byte lane knows of its lines for the summary, without a JavaScript value for each.
 
 import type { LineFacts } from '../format/summary.js';
-import { equalsAt } from './json-bytes.js';
+import { equalsAt } from '../format/json-bytes.js';
 
 const maxHeldBytes = 1024 * 1024;
 const idBytes = 36;

@@ -6,7 +6,7 @@ import { LineScanner } from '../format/line-scan.js';
 import { toExportLine } from '../format/to-export-line.js';
 import { encodeUpcast } from '../format/upcast.js';
 import type { Upcaster } from '../format/upcast.js';
-import { rowReader } from './change-row.js';
+import { ChangeRowReader, tupleOfTexts } from './change-row.js';
 import type { ExportRequest } from './export-options.js';
 import type { RestoreSession } from './restore-session.js';
 import { selectedFields } from './select-log.js';
@@ -44,7 +44,7 @@ async function stagePage(
     pageSize,
   ]);
   if (rows.length === 0) return undefined;
-  const read = rowReader(scope);
+  const reader = new ChangeRowReader(scope);
   const scan = new LineScanner();
   const staged = new StagedLines({
     extraMembers: scope.log.extraColumns.map(([member]) => member),
@@ -55,7 +55,7 @@ async function stagePage(
     const fields = Object.values(row);
     last = Number(fields.at(-1));
     try {
-      const line = toExportLine(read(fields.slice(0, -1), last));
+      const line = toExportLine(reader.read(tupleOfTexts(fields.slice(0, -1)), last));
       const bytes = Buffer.from(encodeUpcast(upcaster.upcast(line), line));
       scan.scan(bytes, 0, bytes.length, last);
     } catch (error) {

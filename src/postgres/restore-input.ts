@@ -2,7 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
-import { encodeExportLine } from '../format/export-line.js';
+import { encodeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import type {
   Archive,

@@ -4,23 +4,23 @@
 import Cursor from 'pg-cursor';
 import type { EventEmitter } from 'node:events';
 import type { PgConnection } from './client.js';
-
-/** A row as the server's text: one entry for each selected column, null for SQL NULL. */
-export type RowFields = readonly (string | null)[];
+import { tupleOfTexts } from './change-row.js';
+import { TupleError } from './copy-frames.js';
+import { RowTap } from './row-tap.js';
+import type { RowTapListener } from './row-tap.js';
 
 /** What a {@link RowCursor} tells. */
-export interface RowCursorListener {
+export interface RowCursorListener extends RowTapListener {
   /** Called first, once: the query is on its way over this connection. */
   onSubmit(connection: PgConnection): void;
-  /** Called for each row, in order. */
-  onRow(fields: RowFields): void;
 }
 
 // What `pg` calls on a submittable, as pg-cursor implements it; its types leave these out.
 interface CursorProtocol extends EventEmitter {
   submit(connection: PgConnection): void;
   read(rowCount: number, callback: (error: unknown) => void): void;
-  handleDataRow(message: { readonly fields: RowFields }): void;
+  handleDataRow(message: { readonly fields: readonly (string | null)[] }): void;
+  handlePortalSuspended(): void;
   handleCommandComplete(message: { readonly text: string }): void;
 }
 
@@ -35,6 +35,8 @@ export class RowCursor extends PortalCursor {
   readonly query_timeout: number;
   callback?: () => void;
   readonly #listener: RowCursorListener;
+  #tap: RowTap | undefined;
+  #tappedCount = 0;
   #isProven = false;
 
   constructor(
@@ -46,8 +48,9 @@ export class RowCursor extends PortalCursor {
     this.#listener = listener;
   }
 
-  /** Clears the timer that `pg` has set for this query. */
+  /** Lets go of the socket, and clears the timer that `pg` has set for this query. */
   dismiss(): void {
+    this.#tap?.close();
     this.callback?.();
   }
 
@@ -58,15 +61,29 @@ export class RowCursor extends PortalCursor {
 
   override submit(connection: PgConnection): void {
     this.#listener.onSubmit(connection);
+    this.#tap = new RowTap(connection.stream, this.#listener);
     super.submit(connection);
   }
 
-  override handleDataRow(message: { readonly fields: RowFields }): void {
-    this.#listener.onRow(message.fields);
+  override handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
+    if (message.fields.length === 0) this.#tappedCount += 1;
+    else this.#listener.onRow(tupleOfTexts(message.fields));
+  }
+
+  override handlePortalSuspended(): void {
+    this.#expectInStep();
+    super.handlePortalSuspended();
   }
 
   override handleCommandComplete(message: { readonly text: string }): void {
+    this.#expectInStep();
     this.#isProven = message.text.startsWith('SELECT');
     super.handleCommandComplete(message);
+  }
+
+  /** Each row without fields must be one that the tap has read: else one is lost, or made up. */
+  #expectInStep(): void {
+    if (this.#tap?.rowCount === this.#tappedCount) return;
+    this.#listener.onTapFailure(new TupleError('another number of rows'));
   }
 }

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { lineInvalid } from '../format/line-invalid.js';
 import { lineIndex } from '../format/line-scan.js';
 import type { ScannedLine } from '../format/scanned-line.js';
-import { copyBytes } from './json-bytes.js';
+import { copyBytes } from '../format/json-bytes.js';
 import { LineBytes } from '../stream/line-bytes.js';
 import { TimestampMicros, writeInt32 } from './timestamp-micros.js';
 

@@ -1,5 +1,6 @@
 // One tuple to the bytes of its line, spliced: no member becomes a JavaScript value.
 
+import { linePieces, maxPiecesBytes } from '../format/encode-line.js';
 import type { LineFacts } from '../format/summary.js';
 import { rowUnmappable } from '../format/to-export-line.js';
 import { foreignRow, timeUnmappable } from './change-row.js';
@@ -14,7 +15,7 @@ import {
   writeEscaped,
   writeInteger,
   writeUuid,
-} from './json-bytes.js';
+} from '../format/json-bytes.js';
 import type { LineBytes } from '../stream/line-bytes.js';
 import { LineTally } from './line-tally.js';
 import type { LogMember } from './log-table.js';
@@ -36,25 +37,23 @@ interface Field {
   readonly piece: Uint8Array;
 }
 
-function field(member: LogMember, piece: string): Field {
-  return { member, index: fieldOf[member], piece: asciiBytes(piece) };
+function field(member: LogMember, piece: Uint8Array): Field {
+  return { member, index: fieldOf[member], piece };
 }
 
 // Objects of one shape, handed about: looking each up by its member's name took a tenth of an export.
 const fields = {
-  id: field('id', '{"eventId":"'),
-  schemaVersion: field('schemaVersion', '","schemaVersion":'),
-  appId: field('appId', ',"appId":"'),
-  tableName: field('tableName', '","table":"'),
-  recordId: field('recordId', '","id":"'),
-  op: field('op', '","op":"'),
-  data: field('data', ',"data":'),
-  fieldTimestamps: field('fieldTimestamps', ',"fieldTimestamps":'),
-  clientId: field('clientId', ',"clientId":"'),
-  createdAt: field('createdAt', '","createdAt":"'),
+  id: field('id', linePieces.eventId),
+  schemaVersion: field('schemaVersion', linePieces.schemaVersion),
+  appId: field('appId', linePieces.appId),
+  tableName: field('tableName', linePieces.table),
+  recordId: field('recordId', linePieces.id),
+  op: field('op', linePieces.op),
+  data: field('data', linePieces.data),
+  fieldTimestamps: field('fieldTimestamps', linePieces.fieldTimestamps),
+  clientId: field('clientId', linePieces.clientId),
+  createdAt: field('createdAt', linePieces.createdAt),
 } as const;
-// Those together with a uuid, a version, a time, quotes and the line feed are shorter.
-const maxFixedBytes = 256;
 
 const ops = ['insert', 'update', 'delete'].map(asciiBytes);
 const emptyObject = asciiBytes('{}');
@@ -132,7 +131,7 @@ export class TupleLine {
 
   #maxLineBytes(): number {
     const { starts, ends } = this.#tuple;
-    let total = maxFixedBytes;
+    let total = maxPiecesBytes;
     for (let index = 0; index < starts.length; index += 1) {
       const isJson = index === fieldOf.data || index === fieldOf.fieldTimestamps;
       const start = starts[index] as number;

@@ -4,7 +4,7 @@ import { Transform } from 'node:stream';
 import type { TransformCallback } from 'node:stream';
 import { BackupError, isBackupError } from '../errors.js';
 import type { ChangeRow } from '../format/change-row.js';
-import { encodeExportLine } from '../format/export-line.js';
+import { writeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import { SummaryBuilder, summaryOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
@@ -174,9 +174,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   #append(item: T): void {
     const line = this.#mapped(item, this.#lines + 1);
-    // Line by line: joined, one line beyond Latin-1 would make the whole piece a two-byte string,
-    // which costs twice as much to encode.
-    this.#output.append(encodeExportLine(line));
+    writeExportLine(line, this.#output);
     this.#builder.add(line);
     this.#lines += 1;
     if (this.#gate.isDue(this.#lines)) this.#flush();

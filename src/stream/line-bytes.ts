@@ -29,16 +29,6 @@ export class LineBytes {
     this.end = waiting.length;
   }
 
-  /** Writes a text as UTF-8, and a line feed. */
-  append(text: string): void {
-    // A UTF-16 unit takes at most three bytes; only where that might not fit is the length counted.
-    const fits = text.length * 3 < this.bytes.length - this.end;
-    this.reserve((fits ? text.length * 3 : Buffer.byteLength(text)) + 1);
-    this.end += this.bytes.write(text, this.end);
-    this.bytes[this.end] = 0x0a;
-    this.end += 1;
-  }
-
   /** Gives away what was written since the last time. */
   take(): Uint8Array {
     const taken = this.bytes.subarray(this.#start, this.end);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
 
-import { RawJson } from '../../../src/index.js';
+import { RawJson, decodeExportLine, encodeExportLine } from '../../../src/index.js';
 import { exportLine } from '../../support/change-rows.js';
 
 const DEEP = 100_000;
@@ -269,5 +269,31 @@ describe('JSON.stringify', () => {
     for (const value of [data, [data], exportLine({ data }), { extra: data }]) {
       assert.throws(() => JSON.stringify(value), TypeError);
     }
+  });
+});
+
+describe('RawJson as bytes and as text', () => {
+  const text = '{"title": "Ünïcode – 😀", "n": 9007199254740993}';
+
+  test('holds the UTF-8 of its text', () => {
+    assert.deepEqual(new RawJson(text).bytes, new TextEncoder().encode(text));
+  });
+
+  test('members hold the bytes and the text of their values', () => {
+    const title = new RawJson(text).members().get('title');
+    assert.equal(title?.text, '"Ünïcode – 😀"');
+    assert.deepEqual(title.bytes, new TextEncoder().encode('"Ünïcode – 😀"'));
+  });
+
+  test('is compared by its content, wherever it comes from', () => {
+    const line = decodeExportLine(encodeExportLine(exportLine({ data: new RawJson(text) })));
+    assert.deepEqual(line.data, new RawJson(text));
+    assert.deepEqual(new RawJson(text).members().get('n'), new RawJson('9007199254740993'));
+    assert.deepEqual(RawJson.fromMembers(new RawJson(text).members()), new RawJson(text));
+    assert.notDeepEqual(line.data, new RawJson(text.replace('3}', '2}')));
+  });
+
+  test('is shown as its text', () => {
+    assert.equal(inspect(new RawJson('{"a": 1}')), 'RawJson({"a": 1})');
   });
 });

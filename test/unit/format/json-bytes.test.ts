@@ -11,7 +11,7 @@ import {
   writeEscaped,
   writeInteger,
   writeUuid,
-} from '../../../src/postgres/json-bytes.js';
+} from '../../../src/format/json-bytes.js';
 
 /** What a writer writes at offset 3, and that it touches nothing before that or after its end. */
 function written(write: (out: Uint8Array, at: number) => number, room = 100): string {

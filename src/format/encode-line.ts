@@ -1,0 +1,276 @@
+// One change on the wire: ExportLine to the JSON text of one line. The way back is decode-line.
+
+import { BackupError } from '../errors.js';
+import { isAbsentBytes, isLineMember } from './export-line.js';
+import type { ExportLine } from './export-line.js';
+import { asciiBytes, writeBytes, writeInteger } from './json-bytes.js';
+import { encodeJson, escapeText, JsonEncodeError } from './json-encode.js';
+import { asLineText, lineBytesOf, RawJson } from './raw-json.js';
+import { maxSchemaVersion } from './schema-version.js';
+import { isCanonicalTimestamp } from './timestamp.js';
+
+/** Memory that a line is written into. */
+export interface LineOutput {
+  readonly bytes: Uint8Array;
+  /** Where the next byte goes. */
+  end: number;
+  /** Makes room for `byteCount` more bytes; `bytes` may be others afterwards. */
+  reserve(byteCount: number): void;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** What stands in a line before the value of each member, with the quote that ends the value before. */
+export const linePieces = {
+  eventId: asciiBytes('{"eventId":"'),
+  schemaVersion: asciiBytes('","schemaVersion":'),
+  appId: asciiBytes(',"appId":"'),
+  table: asciiBytes('","table":"'),
+  id: asciiBytes('","id":"'),
+  op: asciiBytes('","op":"'),
+  data: asciiBytes(',"data":'),
+  fieldTimestamps: asciiBytes(',"fieldTimestamps":'),
+  clientId: asciiBytes(',"clientId":"'),
+  createdAt: asciiBytes('","createdAt":"'),
+} as const;
+/** More than those, a version, a time and what ends a line take together. */
+export const maxPiecesBytes = 256;
+
+const quote = 0x22;
+const backslash = 0x5c;
+const rightBrace = 0x7d;
+const lineFeed = 0x0a;
+const noBytes = new Uint8Array(0);
+const ops = {
+  insert: asciiBytes('insert'),
+  update: asciiBytes('update'),
+  delete: asciiBytes('delete'),
+} as const;
+// `\u001f`; and a UTF-16 unit has at most three bytes in UTF-8.
+const maxUnitBytes = 6;
+
+/**
+ * Writes a line as JSON text, without the line feed. Members come in the format's order; `data` and
+ * `fieldTimestamps` are left out when they are `null` or `{}`.
+ *
+ * @param line - a valid line; values that are no `RawJson` are written without rounding
+ * @throws BackupError `BACKUP_LINE_INVALID` naming the member that no line can hold
+ *
+ * @example
+ * ```ts
+ * import { encodeExportLine, toExportLine, type ChangeRow } from 'backup-streams';
+ *
+ * const jsonl = (rows: ChangeRow[]): string =>
+ *   rows.map((row) => encodeExportLine(toExportLine(row)) + '\n').join('');
+ * ```
+ */
+export function encodeExportLine(line: ExportLine): string {
+  const output = new OneLine();
+  writeExportLine(line, output);
+  return decoder.decode(output.bytes.subarray(0, output.end - 1));
+}
+
+class OneLine implements LineOutput {
+  bytes = noBytes;
+  end = 0;
+
+  reserve(byteCount: number): void {
+    this.bytes = new Uint8Array(byteCount);
+  }
+}
+
+/**
+ * Writes a line as UTF-8, and its line feed. When it throws, `output.end` is where it was.
+ *
+ * @throws BackupError as {@link encodeExportLine} does
+ */
+export function writeExportLine(line: ExportLine, output: LineOutput): void {
+  assertLine(line);
+  const data = jsonBytes(line.data, 'data', line);
+  const fieldTimestamps = jsonBytes(line.fieldTimestamps, 'fieldTimestamps', line);
+  const extra = line.extra === undefined ? noBytes : extraBytes(line.extra, line);
+  const jsonLength = data.length + fieldTimestamps.length + extra.length;
+  output.reserve(maxPiecesBytes + textLength(line) * maxUnitBytes + jsonLength);
+  let end: number;
+  try {
+    end = writeMembers(line, { data, fieldTimestamps, extra }, output);
+  } catch (error) {
+    throw refused(error, textRefused(line), line);
+  }
+  // A typed array drops what is written beyond it without a word.
+  if (end > output.bytes.length) {
+    throw invalid('line', 'a member is longer than when it was read before', line);
+  }
+  output.end = end;
+}
+
+interface JsonParts {
+  readonly data: Uint8Array;
+  readonly fieldTimestamps: Uint8Array;
+  readonly extra: Uint8Array;
+}
+
+function writeMembers(line: ExportLine, parts: JsonParts, output: LineOutput): number {
+  const { data, fieldTimestamps, extra } = parts;
+  const out = output.bytes;
+  let at = writeHead(line, out, output.end);
+  if (data.length > 0) at = writeJson(data, out, writeBytes(linePieces.data, out, at));
+  if (fieldTimestamps.length > 0) {
+    at = writeJson(fieldTimestamps, out, writeBytes(linePieces.fieldTimestamps, out, at));
+  }
+  at = writeText(line.clientId, out, writeBytes(linePieces.clientId, out, at));
+  at = writeText(line.createdAt, out, writeBytes(linePieces.createdAt, out, at));
+  out[at] = quote;
+  at = writeJson(extra, out, at + 1);
+  out[at] = rightBrace;
+  out[at + 1] = lineFeed;
+  return at + 2;
+}
+
+function assertLine(line: ExportLine): void {
+  const { eventId, schemaVersion, op, createdAt } = line;
+  if (op !== 'insert' && op !== 'update' && op !== 'delete') {
+    throw invalid('op', 'op is not one of insert, update, delete', line);
+  }
+  if (!Number.isInteger(schemaVersion) || schemaVersion < 1 || schemaVersion > maxSchemaVersion) {
+    throw invalid('schemaVersion', 'schemaVersion is not an integer from 1 to 2^31 - 1', line);
+  }
+  if (eventId === '') throw invalid('eventId', 'eventId is empty', line);
+  if (typeof createdAt !== 'string' || !isCanonicalTimestamp(createdAt)) {
+    throw invalid('createdAt', 'createdAt is not a UTC time as lines hold it', line);
+  }
+}
+
+/** UTF-16 units of all members that are texts. */
+function textLength(line: ExportLine): number {
+  return (
+    lengthOf(line.eventId, 'eventId', line) +
+    lengthOf(line.appId, 'appId', line) +
+    lengthOf(line.table, 'table', line) +
+    lengthOf(line.id, 'id', line) +
+    lengthOf(line.clientId, 'clientId', line)
+  );
+}
+
+/** Writes what comes before the JSON values. @returns where it ends */
+function writeHead(line: ExportLine, out: Uint8Array, start: number): number {
+  const { eventId, schemaVersion, appId, table, id, op } = line;
+  let at = writeBytes(linePieces.eventId, out, start);
+  at = writeText(eventId, out, at);
+  at = writeBytes(linePieces.schemaVersion, out, at);
+  at = writeInteger(schemaVersion, out, at);
+  at = writeText(appId, out, writeBytes(linePieces.appId, out, at));
+  at = writeText(table, out, writeBytes(linePieces.table, out, at));
+  at = writeText(id, out, writeBytes(linePieces.id, out, at));
+  at = writeBytes(ops[op], out, writeBytes(linePieces.op, out, at));
+  out[at] = quote;
+  return at + 1;
+}
+
+function lengthOf(text: unknown, member: string, line: ExportLine): number {
+  if (typeof text !== 'string') throw invalid(member, `${member} is not a string`, line);
+  return text.length;
+}
+
+/**
+ * Writes the inside of a text's JSON string.
+ *
+ * @returns where it ends
+ * @throws JsonEncodeError as `escapeText` does
+ */
+function writeText(text: string, out: Uint8Array, at: number): number {
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    // Nearly every text is plain ASCII, for which a loop is faster than a call.
+    if (unit < 0x20 || unit === quote || unit === backslash || unit > 0x7f) {
+      return at + encoder.encodeInto(escapeText(text), out.subarray(at)).written;
+    }
+    out[at + index] = unit;
+  }
+  return at + text.length;
+}
+
+/** Which member it was that {@link writeText} has refused. */
+function textRefused(line: ExportLine): string {
+  const isRefused = (member: (typeof texts)[number]): boolean => {
+    try {
+      escapeText(line[member]);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  return texts.find(isRefused) ?? 'clientId';
+}
+
+const texts = ['eventId', 'appId', 'table', 'id', 'clientId'] as const;
+
+function writeJson(json: Uint8Array, out: Uint8Array, at: number): number {
+  out.set(json, at);
+  return at + json.length;
+}
+
+/** The JSON text of a value as it stands in a line; nothing for a value that is left out. */
+function jsonBytes(value: unknown, member: string, line: ExportLine): Uint8Array {
+  if (value === undefined || value === null) return noBytes;
+  // Asked of the text: { a: undefined } and an invalid Date only turn out to be nothing here.
+  const bytes = encodedJson(value, member, line);
+  return isAbsentBytes(bytes) ? noBytes : bytes;
+}
+
+function encodedJson(value: unknown, member: string, line: ExportLine): Uint8Array {
+  try {
+    return value instanceof RawJson
+      ? lineBytesOf(value)
+      : encoder.encode(asLineText(encodeJson(value)));
+  } catch (error) {
+    throw refused(error, member, line);
+  }
+}
+
+function extraBytes(extra: unknown, line: ExportLine): Uint8Array {
+  if (!(extra instanceof Map)) throw invalid('extra', 'extra is not a Map', line);
+  const parts: Uint8Array[] = [];
+  for (const [name, value] of extra as Map<unknown, unknown>) {
+    const member = typeof name === 'string' ? name : 'extra';
+    if (isLineMember(member)) {
+      throw invalid(member, 'extra holds a member that the format names', line);
+    }
+    lengthOf(name, 'extra', line);
+    parts.push(nameBytes(member, line), encodedJson(value, member, line));
+  }
+  return joined(parts);
+}
+
+function nameBytes(name: string, line: ExportLine): Uint8Array {
+  try {
+    return encoder.encode(`,"${escapeText(name)}":`);
+  } catch (error) {
+    throw refused(error, 'extra', line);
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) at = writeJson(part, all, at);
+  return all;
+}
+
+function refused(error: unknown, member: string, line: ExportLine): BackupError {
+  if (error instanceof JsonEncodeError) return invalid(member, `${member}: ${error.message}`, line);
+  // The host's own toJSON or getter: what it says may quote the value.
+  return invalid(member, `${member}: reading the value threw`, line, error);
+}
+
+function invalid(
+  member: string,
+  reason: string,
+  line?: { readonly eventId?: unknown },
+  cause?: unknown,
+): BackupError<'BACKUP_LINE_INVALID'> {
+  const eventId = typeof line?.eventId === 'string' ? line.eventId : undefined;
+  const details = { reason, member, ...(eventId !== undefined && { eventId }) };
+  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}`, details, cause);
+}

@@ -1,0 +1,195 @@
+// The rows of a cursor as bytes, read off the socket before `pg` gets to see them: it would make a
+// text of every field of every row. What `pg` then finds is a row without fields, so that its own
+// reading of the messages goes on undisturbed.
+
+import type { PgConnection } from './client.js';
+import { readInt32, TupleError } from './copy-frames.js';
+import type { Tuple } from './copy-frames.js';
+
+// PostgreSQL manual, "Message Formats": one byte of type, an int32 length that counts itself, and the
+// body, which in a row begins with the int16 number of its fields.
+const headerBytes = 5;
+const countOffset = 6;
+const dataRow = 0x44;
+const rowDescription = 0x54;
+const portalSuspended = 0x73;
+// ParseComplete, BindComplete and RowDescription come before the first row, in this order.
+const prologue: readonly number[] = [0x31, 0x32, rowDescription];
+// Notices, notifications and changes of parameters may come at any time.
+const asynchronous: readonly number[] = [0x4e, 0x41, 0x53];
+const maxFields = 255;
+const noBytes = Buffer.alloc(0);
+const noFields = new Int32Array(0);
+
+/** What a {@link RowTap} tells. */
+export interface RowTapListener {
+  /**
+   * Called for each row, in order. Its ranges are valid until the call returns; its bytes are the
+   * server's text of each field, and stay.
+   */
+  onRow(row: Tuple): void;
+  /** Called when a row cannot be read, or the listener has thrown; nothing more comes after it. */
+  onTapFailure(error: unknown): void;
+}
+
+/**
+ * Reads the rows of one query off a socket, beginning with the answer to its Parse message. Gives up,
+ * for good, at the first message that it does not expect there: `pg` finds whole rows from then on.
+ */
+export class RowTap {
+  readonly #socket: PgConnection['stream'];
+  readonly #listener: RowTapListener;
+  readonly #row: { -readonly [Name in keyof Tuple]: Tuple[Name] } = {
+    bytes: noBytes,
+    starts: noFields,
+    ends: noFields,
+  };
+  #prologueIndex = 0;
+  #rowCount = 0;
+  // A message of which not all has come, in memory of exactly its length once that is known.
+  #partial = noBytes;
+  #partialBytes = 0;
+
+  constructor(socket: PgConnection['stream'], listener: RowTapListener) {
+    this.#socket = socket;
+    this.#listener = listener;
+    // Before the listener of `pg`, which is handed the same chunk next.
+    socket.prependListener('data', this.#onData);
+  }
+
+  /** The rows that were read so far, which `pg` finds without their fields. */
+  get rowCount(): number {
+    return this.#rowCount;
+  }
+
+  /** Leaves everything that comes from here on to `pg`. */
+  close(): void {
+    this.#socket.removeListener('data', this.#onData);
+    this.#partial = noBytes;
+    this.#partialBytes = 0;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    try {
+      let at = this.#partialBytes === 0 ? 0 : this.#completePartial(chunk);
+      if (at === chunk.length) return;
+      // `pg` may use a chunk's memory again for what comes later, so what is kept lies in a copy.
+      const bytes = Buffer.allocUnsafeSlow(chunk.length);
+      bytes.set(chunk);
+      while (at < chunk.length) at = this.#takeMessage(bytes, at, chunk);
+    } catch (error) {
+      this.close();
+      this.#listener.onTapFailure(error);
+    }
+  };
+
+  /**
+   * Takes the message at `at`, or what there is of it, and hides a row's fields in the chunk.
+   *
+   * @returns where the next one starts
+   */
+  #takeMessage(bytes: Buffer, at: number, chunk: Buffer): number {
+    if (at + headerBytes > bytes.length) {
+      this.#partial = Buffer.allocUnsafeSlow(headerBytes);
+      return this.#fill(chunk, at);
+    }
+    if (!this.#expects(bytes, at)) return this.#giveUp(chunk);
+    const end = at + messageBytes(bytes, at);
+    if (end > bytes.length) {
+      this.#partial = Buffer.allocUnsafeSlow(end - at);
+      return this.#fill(chunk, at);
+    }
+    // First, since `pg` throws at a row that it cannot read, where nobody can catch it.
+    if (bytes[at] === dataRow && end > at + countOffset) chunk[at + countOffset] = 0;
+    this.#take(bytes, at);
+    return end;
+  }
+
+  /** Goes on with the message that has begun before this chunk. @returns where the next one starts */
+  #completePartial(chunk: Buffer): number {
+    let at = 0;
+    if (this.#partialBytes < headerBytes) {
+      at = this.#fill(chunk, at);
+      if (this.#partialBytes < headerBytes) return at;
+      if (!this.#expects(this.#partial, 0)) return this.#giveUp(chunk);
+      const header = this.#partial;
+      this.#partial = Buffer.allocUnsafeSlow(messageBytes(header, 0));
+      header.copy(this.#partial);
+    }
+    at = this.#fill(chunk, at);
+    if (this.#partialBytes === this.#partial.length) {
+      this.#take(this.#partial, 0);
+      this.#partial = noBytes;
+      this.#partialBytes = 0;
+    }
+    return at;
+  }
+
+  /** Copies from the chunk what the partial message lacks, and hides a row's fields in the chunk. */
+  #fill(chunk: Buffer, from: number): number {
+    const copied = chunk.copy(this.#partial, this.#partialBytes, from);
+    const countAt = from + countOffset - this.#partialBytes;
+    this.#partialBytes += copied;
+    const end = from + copied;
+    if (this.#partial[0] === dataRow && countAt >= from && countAt < end) chunk[countAt] = 0;
+    return end;
+  }
+
+  /** Whether a message with the header at `at` may come now. */
+  #expects(bytes: Buffer, at: number): boolean {
+    const type = bytes[at] as number;
+    if (messageBytes(bytes, at) < headerBytes) return false;
+    if (type === dataRow || type === portalSuspended) return this.#row.starts.length > 0;
+    return asynchronous.includes(type) || type === prologue[this.#prologueIndex];
+  }
+
+  /** Reads a whole message. */
+  #take(bytes: Buffer, at: number): void {
+    const type = bytes[at];
+    if (type === dataRow) this.#takeRow(bytes, at + headerBytes, at + messageBytes(bytes, at));
+    else if (type === prologue[this.#prologueIndex]) this.#prologueIndex += 1;
+    if (type === rowDescription) this.#describe(readInt16(bytes, at + headerBytes));
+  }
+
+  #describe(fieldCount: number): void {
+    // Hidden in one byte of the number, since the other may have gone to `pg` already.
+    if (fieldCount > maxFields) {
+      this.close();
+      return;
+    }
+    this.#row.starts = new Int32Array(fieldCount);
+    this.#row.ends = new Int32Array(fieldCount);
+  }
+
+  #takeRow(bytes: Buffer, start: number, end: number): void {
+    const { starts, ends } = this.#row;
+    if (readInt16(bytes, start) !== starts.length) throw new TupleError('another number of fields');
+    let at = start + 2;
+    for (let index = 0; index < starts.length; index += 1) {
+      if (at + 4 > end) throw new TupleError('fields of another length than their row');
+      const length = readInt32(bytes, at);
+      at += 4;
+      starts[index] = length < 0 ? -1 : at;
+      if (length > 0) at += length;
+      ends[index] = at;
+    }
+    if (at !== end) throw new TupleError('fields of another length than their row');
+    this.#row.bytes = bytes;
+    this.#rowCount += 1;
+    this.#listener.onRow(this.#row);
+    this.#row.bytes = noBytes;
+  }
+
+  #giveUp(chunk: Buffer): number {
+    this.close();
+    return chunk.length;
+  }
+}
+
+function messageBytes(bytes: Buffer, at: number): number {
+  return 1 + readInt32(bytes, at + 1);
+}
+
+function readInt16(bytes: Buffer, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+}

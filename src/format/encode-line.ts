@@ -3,7 +3,7 @@
 import { BackupError } from '../errors.js';
 import { isAbsentBytes, isLineMember } from './export-line.js';
 import type { ExportLine } from './export-line.js';
-import { asciiBytes, writeBytes, writeInteger } from './json-bytes.js';
+import { asciiBytes, joinBytes, writeBytes, writeInteger } from './json-bytes.js';
 import { encodeJson, escapeText, JsonEncodeError } from './json-encode.js';
 import { asLineText, lineBytesOf, RawJson } from './raw-json.js';
 import { maxSchemaVersion } from './schema-version.js';
@@ -86,23 +86,31 @@ class OneLine implements LineOutput {
  * @throws BackupError as {@link encodeExportLine} does
  */
 export function writeExportLine(line: ExportLine, output: LineOutput): void {
-  assertLine(line);
-  const data = jsonBytes(line.data, 'data', line);
-  const fieldTimestamps = jsonBytes(line.fieldTimestamps, 'fieldTimestamps', line);
-  const extra = line.extra === undefined ? noBytes : extraBytes(line.extra, line);
+  const read = readOnce(line);
+  assertLine(read);
+  const textUnits = textLength(read);
+  const data = jsonBytes(read.data, 'data', read);
+  const fieldTimestamps = jsonBytes(read.fieldTimestamps, 'fieldTimestamps', read);
+  const extra = read.extra === undefined ? noBytes : extraBytes(read.extra, read);
   const jsonLength = data.length + fieldTimestamps.length + extra.length;
-  output.reserve(maxPiecesBytes + textLength(line) * maxUnitBytes + jsonLength);
-  let end: number;
+  output.reserve(maxPiecesBytes + textUnits * maxUnitBytes + jsonLength);
   try {
-    end = writeMembers(line, { data, fieldTimestamps, extra }, output);
+    output.end = writeMembers(read, { data, fieldTimestamps, extra }, output);
   } catch (error) {
-    throw refused(error, textRefused(line), line);
+    throw refused(error, textRefused(read), read);
   }
-  // A typed array drops what is written beyond it without a word.
-  if (end > output.bytes.length) {
-    throw invalid('line', 'a member is longer than when it was read before', line);
-  }
-  output.end = end;
+}
+
+type ReadLine = {
+  readonly [Member in keyof ExportLine]-?: ExportLine[Member] | undefined;
+} & ExportLine;
+
+// A host's line may have getters, and what was checked must be what is written.
+function readOnce(line: ExportLine): ReadLine {
+  const { eventId, schemaVersion, appId, table, id, op, clientId, createdAt } = line;
+  const { data, fieldTimestamps, extra } = line;
+  const read = { eventId, schemaVersion, appId, table, id, op, data, fieldTimestamps };
+  return { ...read, clientId, createdAt, extra };
 }
 
 interface JsonParts {
@@ -240,7 +248,7 @@ function extraBytes(extra: unknown, line: ExportLine): Uint8Array {
     lengthOf(name, 'extra', line);
     parts.push(nameBytes(member, line), encodedJson(value, member, line));
   }
-  return joined(parts);
+  return joinBytes(parts);
 }
 
 function nameBytes(name: string, line: ExportLine): Uint8Array {
@@ -249,13 +257,6 @@ function nameBytes(name: string, line: ExportLine): Uint8Array {
   } catch (error) {
     throw refused(error, 'extra', line);
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) at = writeJson(part, all, at);
-  return all;
 }
 
 function refused(error: unknown, member: string, line: ExportLine): BackupError {

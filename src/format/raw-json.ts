@@ -29,8 +29,9 @@ export let lineBytesOf: (value: RawJson) => Uint8Array;
  */
 export class RawJson {
   /**
-   * The JSON text as UTF-8; not to be written to. Values of one batch lie in the same memory: who
-   * keeps a value of a source for long, and few of its neighbours, keeps its `text` instead.
+   * The JSON text as UTF-8; not to be written to, nor transferred. Values of rows that came from
+   * Postgres together lie in the same memory, up to 64 KiB of it: who keeps few of them for long
+   * keeps their `text` instead.
    */
   readonly bytes: Uint8Array;
   readonly #isLineText: boolean;
@@ -44,18 +45,18 @@ export class RawJson {
    */
   constructor(text: string);
   constructor(source: string | Uint8Array, trust?: Trust) {
-    if (trust === undefined) {
+    if (trust === vouchedFor || trust === writtenByJsonb) {
+      this.bytes = source as Uint8Array;
+    } else {
       this.bytes = jsonBytes(source);
       this.#text = source as string;
-    } else {
-      this.bytes = source as Uint8Array;
     }
     this.#isLineText = trust === writtenByJsonb;
   }
 
   /** The JSON text, exactly as given. Made of the bytes when it is first asked for. */
   get text(): string {
-    return (this.#text ??= decoder.decode(this.bytes));
+    return (this.#text ??= decoder.decode(presentBytes(this.bytes)));
   }
 
   /**
@@ -73,13 +74,16 @@ export class RawJson {
    * @throws TypeError when the value is not an object
    */
   members(): Map<string, RawJson> {
-    const { bytes } = this;
+    const { bytes, text } = this;
+    // With one byte per character, byte offsets are text offsets and nothing has to be decoded.
+    const isAscii = bytes.length === text.length;
     const members = new Map<string, RawJson>();
-    for (const range of objectRanges(bytes)) {
-      const name = JSON.parse(
-        decoder.decode(bytes.subarray(range.keyStart, range.keyEnd)),
-      ) as string;
-      members.set(name, trustedRawJson(bytes.subarray(range.valueStart, range.valueEnd)));
+    for (const { keyStart, keyEnd, valueStart, valueEnd } of objectRanges(bytes)) {
+      const key = isAscii
+        ? text.slice(keyStart, keyEnd)
+        : decoder.decode(bytes.subarray(keyStart, keyEnd));
+      const name = key.includes('\\') ? (JSON.parse(key) as string) : key.slice(1, -1);
+      members.set(name, trustedRawJson(bytes.subarray(valueStart, valueEnd)));
     }
     return members;
   }
@@ -119,7 +123,7 @@ export class RawJson {
   static {
     lineBytesOf = (value) =>
       value.#isLineText || isLineText(value.bytes)
-        ? value.bytes
+        ? presentBytes(value.bytes)
         : encoder.encode(asLineText(value.text));
   }
 }
@@ -141,6 +145,12 @@ export function trustedRawJson(bytes: Uint8Array): RawJson {
 /** As {@link trustedRawJson}, for the text of a `jsonb`: there is nothing around it, nor a line break. */
 export function rawJsonOfJsonb(bytes: Uint8Array): RawJson {
   return new TrustingRawJson(bytes, writtenByJsonb);
+}
+
+// No JSON text is empty: somebody has transferred the memory, and that is no value left out.
+function presentBytes(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === 0) throw new TypeError('the memory of a RawJson was transferred');
+  return bytes;
 }
 
 function isLineText(bytes: Uint8Array): boolean {

@@ -77,6 +77,7 @@ export class RowCursor extends PortalCursor {
 
   override handleCommandComplete(message: { readonly text: string }): void {
     this.#expectInStep();
+    this.#tap?.close();
     this.#isProven = message.text.startsWith('SELECT');
     super.handleCommandComplete(message);
   }

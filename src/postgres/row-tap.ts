@@ -46,9 +46,12 @@ export class RowTap {
   };
   #prologueIndex = 0;
   #rowCount = 0;
-  // A message of which not all has come, in memory of exactly its length once that is known.
+  #isClosed = false;
+  // The start of a message of which more is needed than has come.
   #partial = noBytes;
   #partialBytes = 0;
+  // How many more bytes belong to a message of which nothing more is needed.
+  #skipBytes = 0;
 
   constructor(socket: PgConnection['stream'], listener: RowTapListener) {
     this.#socket = socket;
@@ -64,6 +67,7 @@ export class RowTap {
 
   /** Leaves everything that comes from here on to `pg`. */
   close(): void {
+    this.#isClosed = true;
     this.#socket.removeListener('data', this.#onData);
     this.#partial = noBytes;
     this.#partialBytes = 0;
@@ -71,12 +75,12 @@ export class RowTap {
 
   readonly #onData = (chunk: Buffer): void => {
     try {
-      let at = this.#partialBytes === 0 ? 0 : this.#completePartial(chunk);
+      let at = this.#goOn(chunk);
       if (at === chunk.length) return;
       // `pg` may use a chunk's memory again for what comes later, so what is kept lies in a copy.
       const bytes = Buffer.allocUnsafeSlow(chunk.length);
       bytes.set(chunk);
-      while (at < chunk.length) at = this.#takeMessage(bytes, at, chunk);
+      while (at < chunk.length && !this.#isClosed) at = this.#begin(bytes, at, chunk);
     } catch (error) {
       this.close();
       this.#listener.onTapFailure(error);
@@ -88,41 +92,42 @@ export class RowTap {
    *
    * @returns where the next one starts
    */
-  #takeMessage(bytes: Buffer, at: number, chunk: Buffer): number {
+  #begin(bytes: Buffer, at: number, chunk: Buffer): number {
     if (at + headerBytes > bytes.length) {
       this.#partial = Buffer.allocUnsafeSlow(headerBytes);
       return this.#fill(chunk, at);
     }
     if (!this.#expects(bytes, at)) return this.#giveUp(chunk);
-    const end = at + messageBytes(bytes, at);
-    if (end > bytes.length) {
-      this.#partial = Buffer.allocUnsafeSlow(end - at);
+    const needed = neededBytes(bytes, at);
+    if (at + needed > bytes.length) {
+      this.#partial = Buffer.allocUnsafeSlow(needed);
       return this.#fill(chunk, at);
     }
     // First, since `pg` throws at a row that it cannot read, where nobody can catch it.
-    if (bytes[at] === dataRow && end > at + countOffset) chunk[at + countOffset] = 0;
-    this.#take(bytes, at);
-    return end;
+    if (bytes[at] === dataRow && needed > countOffset) chunk[at + countOffset] = 0;
+    this.#take(bytes, at, needed);
+    return this.#skip(chunk, at + needed, messageBytes(bytes, at) - needed);
   }
 
-  /** Goes on with the message that has begun before this chunk. @returns where the next one starts */
-  #completePartial(chunk: Buffer): number {
+  /** Goes on with a message that has begun before this chunk. @returns where the next one starts */
+  #goOn(chunk: Buffer): number {
+    if (this.#partialBytes === 0) return this.#skip(chunk, 0, this.#skipBytes);
     let at = 0;
     if (this.#partialBytes < headerBytes) {
       at = this.#fill(chunk, at);
       if (this.#partialBytes < headerBytes) return at;
       if (!this.#expects(this.#partial, 0)) return this.#giveUp(chunk);
       const header = this.#partial;
-      this.#partial = Buffer.allocUnsafeSlow(messageBytes(header, 0));
+      this.#partial = Buffer.allocUnsafeSlow(neededBytes(header, 0));
       header.copy(this.#partial);
     }
     at = this.#fill(chunk, at);
-    if (this.#partialBytes === this.#partial.length) {
-      this.#take(this.#partial, 0);
-      this.#partial = noBytes;
-      this.#partialBytes = 0;
-    }
-    return at;
+    const message = this.#partial;
+    if (this.#partialBytes < message.length) return at;
+    this.#partial = noBytes;
+    this.#partialBytes = 0;
+    this.#take(message, 0, message.length);
+    return this.#skip(chunk, at, messageBytes(message, 0) - message.length);
   }
 
   /** Copies from the chunk what the partial message lacks, and hides a row's fields in the chunk. */
@@ -135,18 +140,25 @@ export class RowTap {
     return end;
   }
 
+  /** Passes over bytes of which nothing is needed, and over the rest of them in later chunks. */
+  #skip(chunk: Buffer, from: number, byteCount: number): number {
+    const end = Math.min(chunk.length, from + byteCount);
+    this.#skipBytes = byteCount - (end - from);
+    return end;
+  }
+
   /** Whether a message with the header at `at` may come now. */
   #expects(bytes: Buffer, at: number): boolean {
     const type = bytes[at] as number;
-    if (messageBytes(bytes, at) < headerBytes) return false;
+    if (messageBytes(bytes, at) < neededBytes(bytes, at)) return false;
     if (type === dataRow || type === portalSuspended) return this.#row.starts.length > 0;
     return asynchronous.includes(type) || type === prologue[this.#prologueIndex];
   }
 
-  /** Reads a whole message. */
-  #take(bytes: Buffer, at: number): void {
+  /** Reads what is needed of a message. */
+  #take(bytes: Buffer, at: number, needed: number): void {
     const type = bytes[at];
-    if (type === dataRow) this.#takeRow(bytes, at + headerBytes, at + messageBytes(bytes, at));
+    if (type === dataRow) this.#takeRow(bytes, at + headerBytes, at + needed);
     else if (type === prologue[this.#prologueIndex]) this.#prologueIndex += 1;
     if (type === rowDescription) this.#describe(readInt16(bytes, at + headerBytes));
   }
@@ -184,6 +196,13 @@ export class RowTap {
     this.close();
     return chunk.length;
   }
+}
+
+/** How much of a message is read: all of a row, of a description the number of its fields. */
+function neededBytes(bytes: Buffer, at: number): number {
+  const type = bytes[at];
+  if (type === dataRow) return Math.max(messageBytes(bytes, at), headerBytes);
+  return type === rowDescription ? headerBytes + 2 : headerBytes;
 }
 
 function messageBytes(bytes: Buffer, at: number): number {

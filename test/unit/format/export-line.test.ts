@@ -491,3 +491,21 @@ describe('exportLineSchema', () => {
     assert.deepEqual(shape, [...lineMembers, 'extra']);
   });
 });
+
+test('a member is read once: what was checked is what is written', () => {
+  const line = exportLine();
+  for (const [member, later] of [
+    ['id', 5.5],
+    ['appId', 'x'.repeat(10_000)],
+    ['schemaVersion', 1.5],
+    ['op', 'upsert'],
+    ['data', new RawJson('{"later": true}')],
+  ] as const) {
+    let reads = 0;
+    const changing = Object.defineProperty({ ...line }, member, {
+      enumerable: true,
+      get: () => (reads++ === 0 ? line[member] : later),
+    });
+    assert.equal(encodeExportLine(changing), encodeExportLine(line), member);
+  }
+});

@@ -293,6 +293,22 @@ describe('RawJson as bytes and as text', () => {
     assert.notDeepEqual(line.data, new RawJson(text.replace('3}', '2}')));
   });
 
+  test('is checked whatever else the constructor is given', () => {
+    for (const more of [0, null, {}, true, Symbol('vouched for'), 'vouched for']) {
+      assert.throws(() => Reflect.construct(RawJson, ['{bad', more]), TypeError);
+      assert.throws(() => Reflect.construct(RawJson, [Buffer.from('{}'), more]), TypeError);
+    }
+  });
+
+  test('whose memory was transferred is an error, not a value that is left out', () => {
+    const members = new RawJson(text).members();
+    const line = exportLine({ data: members.get('title') });
+    const { bytes } = members.get('n')!;
+    structuredClone(bytes, { transfer: [bytes.buffer as ArrayBuffer] });
+    assert.throws(() => members.get('title')?.text, TypeError);
+    assert.throws(() => encodeExportLine(line), { code: 'BACKUP_LINE_INVALID' });
+  });
+
   test('is shown as its text', () => {
     assert.equal(inspect(new RawJson('{"a": 1}')), 'RawJson({"a": 1})');
   });

@@ -261,3 +261,17 @@ describe('a failure is told once, and ends the tap', () => {
     assert.equal(heard.listenerCount, 0);
   });
 });
+
+test('nothing is kept of messages that are not read, however long they claim to be', () => {
+  const { socket } = openSocket();
+  socket.removeAllListeners('data');
+  const tap = new RowTap(socket, {
+    onRow: () => assert.fail('there is no row'),
+    onTapFailure: (error) => assert.fail(error as Error),
+  });
+  const before = process.memoryUsage().arrayBuffers;
+  socket.emit('data', Buffer.from('N~~~~and so on'));
+  socket.emit('data', Buffer.from(answer));
+  assert.equal(tap.rowCount, 0);
+  assert.ok(process.memoryUsage().arrayBuffers - before < 1024 * 1024);
+});

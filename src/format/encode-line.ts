@@ -101,16 +101,24 @@ export function writeExportLine(line: ExportLine, output: LineOutput): void {
   }
 }
 
-type ReadLine = {
-  readonly [Member in keyof ExportLine]-?: ExportLine[Member] | undefined;
-} & ExportLine;
+type ReadLine = Required<Omit<ExportLine, 'extra'>> & { readonly extra: ExportLine['extra'] };
 
-// A host's line may have getters, and what was checked must be what is written.
+// A host's line may have getters, and what was checked must be what is written. One literal: a spread
+// would make each line twice as slow.
 function readOnce(line: ExportLine): ReadLine {
-  const { eventId, schemaVersion, appId, table, id, op, clientId, createdAt } = line;
-  const { data, fieldTimestamps, extra } = line;
-  const read = { eventId, schemaVersion, appId, table, id, op, data, fieldTimestamps };
-  return { ...read, clientId, createdAt, extra };
+  return {
+    eventId: line.eventId,
+    schemaVersion: line.schemaVersion,
+    appId: line.appId,
+    table: line.table,
+    id: line.id,
+    op: line.op,
+    data: line.data,
+    fieldTimestamps: line.fieldTimestamps,
+    clientId: line.clientId,
+    createdAt: line.createdAt,
+    extra: line.extra,
+  };
 }
 
 interface JsonParts {
@@ -119,7 +127,7 @@ interface JsonParts {
   readonly extra: Uint8Array;
 }
 
-function writeMembers(line: ExportLine, parts: JsonParts, output: LineOutput): number {
+function writeMembers(line: ReadLine, parts: JsonParts, output: LineOutput): number {
   const { data, fieldTimestamps, extra } = parts;
   const out = output.bytes;
   let at = writeHead(line, out, output.end);

@@ -8,6 +8,7 @@ import pg from 'pg';
 import { TupleError } from '../../../src/postgres/copy-frames.js';
 import type { Tuple } from '../../../src/postgres/copy-frames.js';
 import { RowTap } from '../../../src/postgres/row-tap.js';
+import { int16, int32 } from '../../support/copy-tuples.js';
 import { feedingsOf } from '../../support/feedings.js';
 
 type Fields = readonly (string | null)[];
@@ -17,18 +18,6 @@ function message(type: string, ...body: readonly Buffer[]): Buffer {
   const header = Buffer.alloc(5, type);
   header.writeInt32BE(all.length + 4, 1);
   return Buffer.concat([header, all]);
-}
-
-function int16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
 }
 
 function fieldBytes(field: string | null): Buffer {

@@ -131,7 +131,11 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
       );
       return;
     }
-    if (this.#arrival.isPending && this.#lines.lineCount > 0) this.#arrival.arrive();
+    if (this.#arrival.isPending && this.#lines.lineCount > 0) {
+      // Whoever waits for the first byte waits for no more lines than have come with it.
+      this.#cut(false);
+      this.#arrival.arrive();
+    }
     if (this.#pieces.length > 0) this.#handOn();
   }
 

@@ -6,7 +6,7 @@ import type { SourceStage } from '../errors.js';
 import type { PgClient, PgConnection, PgPool } from './client.js';
 import type { ExportRequest } from './export-options.js';
 import { relationOf } from './log-table.js';
-import { applySettings, checkLog, checkSettings } from './scope.js';
+import { applySettings, beginTransaction, checkLog, checkSettings } from './scope.js';
 import { outOfProtocol, sourceFailed } from './source-error.js';
 import type { SourcePlace } from './source-error.js';
 import { StallWatch } from './stall-watch.js';
@@ -61,7 +61,7 @@ export class ExportSession {
       const client = await this.#lease();
       this.#stage = 'begin';
       this.expectServer();
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await beginTransaction(client, 'ISOLATION LEVEL REPEATABLE READ READ ONLY', this.#request);
       this.expectServer(); // each answer is a sign of life
       await applySettings(client, this.#request);
       this.#stage = 'check';

@@ -7,7 +7,7 @@ import type { PgClient, PgPool, PgResult } from './client.js';
 import { CopyIn } from './copy-in.js';
 import type { ExportRequest } from './export-options.js';
 import { relationOf } from './log-table.js';
-import { applySettings, checkLog, checkSettings } from './scope.js';
+import { applySettings, beginTransaction, checkLog, checkSettings } from './scope.js';
 import { asSinkFailure, commitFailed, commitUnknown, sinkFailed } from './sink-error.js';
 import type { SinkPlace } from './sink-error.js';
 import { StallWatch } from './stall-watch.js';
@@ -68,7 +68,8 @@ export class RestoreSession {
     this.#stage = 'begin';
     const { signal } = this.#scope;
     if (signal?.aborted === true) throw this.fail(signal.reason);
-    await this.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
+    const mode = 'ISOLATION LEVEL READ COMMITTED READ WRITE';
+    await this.#answered(beginTransaction(this.#leased, mode, this.#scope));
     await this.#answered(applySettings(this.#leased, this.#scope));
     // What exports need for reading in order would only be in the way. Row locks and the restore's
     // own lock may be waited for as long as the restore may last.

@@ -18,18 +18,25 @@ const serverGraceMs = 1000;
 const connectionCheckMs = 500;
 
 /**
- * Sets what the export's transaction needs, all of it local to the transaction. The host's own
+ * Begins a transaction and sets what it needs, all of it local to it and in one round trip: nothing
+ * that the host has set for role, database or session then changes what is read. The host's own
  * limits for the role do not apply: a slow reader is no slow statement.
+ *
+ * @param mode - the transaction's, as `BEGIN` takes it
  */
-export async function applySettings(client: PgClient, request: ExportRequest): Promise<void> {
-  const serverLimitMs = String(Math.min(request.maxDurationMs + serverGraceMs, maxTimerMs));
-  const fixed: Readonly<Record<string, string>> = {
+export async function beginTransaction(
+  client: PgClient,
+  mode: string,
+  { maxDurationMs, stallTimeoutMs }: ExportRequest,
+): Promise<void> {
+  const serverLimitMs = Math.min(maxDurationMs + serverGraceMs, maxTimerMs);
+  const settings: Readonly<Record<string, string | number>> = {
     client_encoding: 'UTF8',
     DateStyle: 'ISO, YMD',
     TimeZone: 'UTC',
     row_security: 'on',
     statement_timeout: serverLimitMs,
-    lock_timeout: String(request.stallTimeoutMs),
+    lock_timeout: stallTimeoutMs,
     // Idle for the server is also an export whose last bytes wait for a slow reader or for a hook.
     idle_in_transaction_session_timeout: serverLimitMs,
     // Rows are wanted at once and in the order of the index: a sort of the whole log is the planner's
@@ -37,25 +44,39 @@ export async function applySettings(client: PgClient, request: ExportRequest): P
     enable_sort: 'off',
     jit: 'off',
   };
-  const settings = [...Object.entries(fixed), ...request.settings];
-  const calls = settings.map(
-    (_, index) => `set_config($${index * 2 + 1}, $${index * 2 + 2}, true)`,
-  );
-  await client.query(`SELECT ${calls.join(', ')}`, settings.flat());
+  const calls = Object.entries(settings).map(([name, value]) => setLocally(name, value));
   // Not on every server: version 17 and 14 brought these; the second works on Linux, from version 16
   // on other Unixes too, and is an error elsewhere. A transaction_timeout that is already running is
   // not changed by another value: it has to be switched off first.
-  await client.query(
-    `SELECT set_config(name, '0', true),
-            set_config(name, CASE name WHEN 'transaction_timeout' THEN $1 ELSE $2 END, true)
-       FROM pg_catalog.pg_settings
-      WHERE name = 'transaction_timeout'
-         OR name = 'client_connection_check_interval'
-            AND (version() ~* 'linux'
-                 OR version() ~* 'darwin|bsd'
-                    AND current_setting('server_version_num')::int >= 160000)`,
-    [serverLimitMs, String(connectionCheckMs)],
+  const newer = [
+    whenKnown('transaction_timeout', 0),
+    whenKnown('transaction_timeout', serverLimitMs),
+    whenKnown('client_connection_check_interval', connectionCheckMs, canCheckConnection),
+  ];
+  await client.query(`BEGIN ${mode}; SELECT ${[...calls, ...newer].join(', ')}`);
+}
+
+const canCheckConnection = `(pg_catalog.version() ~* 'linux' OR pg_catalog.version() ~* 'darwin|bsd'
+  AND pg_catalog.current_setting('server_version_num')::int >= 160000)`;
+
+function setLocally(name: string, value: string | number): string {
+  return `pg_catalog.set_config('${name}', '${value}', true)`;
+}
+
+function whenKnown(name: string, value: number, condition = 'true'): string {
+  const isKnown = `pg_catalog.current_setting('${name}', true) IS NOT NULL`;
+  return `CASE WHEN ${isKnown} AND ${condition} THEN ${setLocally(name, value)} END`;
+}
+
+/** Sets the host's settings, the user's id among them, local to the transaction. */
+export async function applySettings(
+  client: PgClient,
+  { settings }: Pick<ExportRequest, 'settings'>,
+): Promise<void> {
+  const calls = settings.map(
+    (_, index) => `pg_catalog.set_config($${index * 2 + 1}, $${index * 2 + 2}, true)`,
   );
+  await client.query(`SELECT ${calls.join(', ')}`, settings.flat());
 }
 
 interface LogFacts {

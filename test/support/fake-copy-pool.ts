@@ -88,9 +88,14 @@ export class FakeCopyPool implements PgPool {
   }
 
   #answer(text: string, values: string[]): unknown[] {
-    if (text.startsWith('BEGIN')) this.#status = 'T';
+    if (text.startsWith('BEGIN')) {
+      this.#status = 'T';
+      for (const [, name, value] of text.matchAll(/set_config\('(\w+)', '([^']*)', true\)/g)) {
+        this.settings.set(name!, value!);
+      }
+    }
     if (text === 'COMMIT') this.#status = this.statusAfterCommit;
-    if (text.startsWith('SELECT set_config($1')) {
+    if (text.startsWith('SELECT pg_catalog.set_config($1')) {
       for (let index = 0; index < values.length; index += 2) {
         this.settings.set(values[index]!, values[index + 1]!);
       }

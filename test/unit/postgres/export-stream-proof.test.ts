@@ -159,6 +159,22 @@ test('the server waits for a slow reader longer than the export may last', async
   stream.destroy();
 });
 
+test('the first rows are handed on as they come, later ones in larger pieces', async () => {
+  const pool = new FakeCopyPool();
+  const stream = pgExportStream(pool, { userId: 'user-1' });
+  const arrival = stream.ready();
+  const copy = await pool.copy;
+  for (const message of [header, row]) send(copy, message);
+  await arrival;
+  const first = String(stream.read());
+  assert.match(first, /^\{.*\}\n$/);
+  send(copy, row);
+  assert.equal(stream.read(), null);
+  for (const message of [trailer, complete('COPY 2'), ready]) send(copy, message);
+  assert.equal(await collectText(stream), first);
+  assert.equal(stream.summary().eventCount, 2);
+});
+
 test('the socket waits while the reader has enough, and never once the rows are through', async () => {
   const pool = new FakeCopyPool();
   const stream = pgExportStream(pool, { userId: 'user-1', maxBatchBytes: 1 });

@@ -43,10 +43,13 @@ const OTHERWISE_NEWER = [
   `SET client_connection_check_interval = '20s'`,
 ];
 
-async function settingsOf(client: pg.ClientBase, names: readonly string[]): Promise<string[]> {
-  const settings: string[] = [];
+async function settingsOf(
+  client: pg.ClientBase,
+  names: readonly string[],
+): Promise<(string | null)[]> {
+  const settings: (string | null)[] = [];
   for (const name of names) {
-    const { rows } = await client.query<{ value: string }>(
+    const { rows } = await client.query<{ value: string | null }>(
       `SELECT current_setting($1, true) AS value`,
       [name],
     );

@@ -1,6 +1,7 @@
 // Looks at every line of an archive's events: is it valid, in order, and what the manifest tells?
 
 import { BackupError, isBackupError } from '../errors.js';
+import { equalsAt } from '../format/json-bytes.js';
 import { LineOrder } from '../format/line-order.js';
 import { lineIndex, LineScanner } from '../format/line-scan.js';
 import type { Manifest } from '../format/manifest.js';
@@ -173,9 +174,8 @@ class LineFactsCheck {
     const { bytes } = this.#scanner;
     const start = this.#scanner.starts[lineIndex.appId] ?? 0;
     const end = this.#scanner.ends[lineIndex.appId] ?? 0;
-    const length = end - start;
     for (const known of this.#apps) {
-      if (known.bytes.length === length && known.bytes.compare(bytes, start, end) === 0) return;
+      if (equalsAt(bytes, start, end, known.bytes)) return;
     }
     const spelt = Buffer.from(bytes.subarray(start, end));
     this.#apps.push({ bytes: spelt, app: this.#scanner.text('appId') });

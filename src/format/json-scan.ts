@@ -2,6 +2,8 @@
 // Strict RFC 8259, and refused besides what Postgres cannot hold in jsonb: the escape of NUL and
 // escapes of unpaired surrogates. UTF-8 itself is checked by the caller.
 
+import type { RisingNames } from './rising-names.js';
+
 /** Where and why a text is not JSON. Internal: callers turn it into their own typed error. */
 export class JsonScanError extends Error {
   readonly byteOffset: number;
@@ -69,11 +71,18 @@ export function assertEnds(bytes: Uint8Array, start: number, end: number): void 
   if (rest < end) throw new JsonScanError('text after the value', rest);
 }
 
+/** What a scan of a value heeds besides its being JSON. */
+export interface ScanOptions {
+  /** How many containers may be open at once. */
+  readonly maxDepth: number;
+  /** Is told of each member name of the value. */
+  readonly names?: RisingNames;
+}
+
 /**
  * Finds the end of the JSON value that starts at `start`.
  *
  * @param end - where the text ends; nothing from there on is looked at
- * @param maxDepth - how many containers may be open at once
  * @returns the offset just past the value
  * @throws JsonScanError where it is not JSON
  */
@@ -81,7 +90,7 @@ export function scanValue(
   bytes: Uint8Array,
   start: number,
   end = bytes.length,
-  maxDepth = Infinity,
+  { maxDepth, names }: ScanOptions = noOptions,
 ): number {
   // Open containers, innermost last; 1 for an object. Grows with the depth instead of the stack.
   let kinds = smallKinds;
@@ -99,7 +108,12 @@ export function scanValue(
       depth += 1;
       at = skipWhitespace(bytes, at + 1, end);
       if (at >= end || bytes[at] !== (isObject ? closeBrace : closeBracket)) {
-        if (isObject) at = scanKey(bytes, at, end);
+        if (isObject) {
+          names?.open(depth);
+          const keyEnd = scanString(bytes, at, end);
+          names?.note(bytes, depth, at, keyEnd);
+          at = scanColon(bytes, keyEnd, end);
+        }
         continue;
       }
       depth -= 1;
@@ -114,7 +128,11 @@ export function scanValue(
       const byte = at < end ? (bytes[at] as number) : 0;
       if (byte === comma) {
         at = skipWhitespace(bytes, at + 1, end);
-        if (inObject) at = scanKey(bytes, at, end);
+        if (inObject) {
+          const keyEnd = scanString(bytes, at, end);
+          names?.note(bytes, depth, at, keyEnd);
+          at = scanColon(bytes, keyEnd, end);
+        }
         break;
       }
       if (byte !== (inObject ? closeBrace : closeBracket)) {
@@ -126,6 +144,8 @@ export function scanValue(
     if (depth === 0) return at;
   }
 }
+
+const noOptions: ScanOptions = { maxDepth: Infinity };
 
 /** The reason of the error for too many open containers. */
 export const tooDeep = 'nested too deeply';
@@ -152,10 +172,6 @@ export function scanColon(bytes: Uint8Array, keyEnd: number, end: number): numbe
     if (at >= end || bytes[at] !== colon) throw new JsonScanError('expected :', at);
   }
   return skipWhitespace(bytes, at + 1, end);
-}
-
-function scanKey(bytes: Uint8Array, start: number, end: number): number {
-  return scanColon(bytes, scanString(bytes, start, end), end);
 }
 
 function scanPlainScalar(bytes: Uint8Array, start: number, end: number): number {

@@ -8,10 +8,11 @@ const backslash = 0x5c;
 
 /** Where lines stand in the order of `(createdAt, eventId)`. */
 export class LineOrder {
-  // Time without its Z, then event id. A uuid and a time fit; longer event ids make it grow.
+  // Keys, which order as bytes: the time without its Z, NUL, the event id. Trimmed fractions order as
+  // texts then, and neither of the two can hold NUL. A uuid and a time fit.
+  #key = new Uint8Array(128);
   #previous = new Uint8Array(128);
-  #timeLength = 0;
-  #length = -1;
+  #previousLength = -1;
 
   /**
    * Compares a scanned line with the one of the call before, and remembers it for the next call.
@@ -20,58 +21,60 @@ export class LineOrder {
    * same position; a negative number when it should have come before
    */
   compare(scan: LineScanner): number {
-    let { bytes } = scan;
-    let timeStart = (scan.starts[lineIndex.createdAt] as number) + 1;
-    // Without the Z, trimmed fractions order as texts: '…00' is before '…00.1'.
-    let timeEnd = (scan.ends[lineIndex.createdAt] as number) - 2;
-    let idStart = (scan.starts[lineIndex.eventId] as number) + 1;
-    let idEnd = (scan.ends[lineIndex.eventId] as number) - 1;
-    if (!isPlainAt(bytes, timeStart, timeEnd) || !isPlainAt(bytes, idStart, idEnd)) {
-      const createdAt = scan.text('createdAt');
-      bytes = encoder.encode(createdAt + scan.text('eventId'));
-      [timeStart, timeEnd, idStart, idEnd] = [
-        0,
-        createdAt.length - 1,
-        createdAt.length,
-        bytes.length,
-      ];
-    }
-    const order =
-      this.#length < 0
-        ? 1
-        : this.#compareTo(0, this.#timeLength, bytes, [timeStart, timeEnd]) ||
-          this.#compareTo(this.#timeLength, this.#length, bytes, [idStart, idEnd]);
-    this.#timeLength = timeEnd - timeStart;
-    this.#length = this.#timeLength + idEnd - idStart;
-    if (this.#length > this.#previous.length) this.#previous = new Uint8Array(this.#length * 2);
-    this.#keep(bytes, timeStart, timeEnd, 0);
-    this.#keep(bytes, idStart, idEnd, this.#timeLength);
+    const length = this.#writeKey(scan);
+    const order = this.#previousLength < 0 ? 1 : this.#compareKeys(length);
+    [this.#key, this.#previous] = [this.#previous, this.#key];
+    this.#previousLength = length;
     return order;
   }
 
-  #compareTo(
-    from: number,
-    to: number,
-    bytes: Uint8Array,
-    [start, end]: readonly [number, number],
-  ): number {
+  /** Writes the line's key. @returns its length */
+  #writeKey(scan: LineScanner): number {
+    const { bytes, starts, ends } = scan;
+    const timeStart = (starts[lineIndex.createdAt] as number) + 1;
+    const timeEnd = (ends[lineIndex.createdAt] as number) - 2;
+    const idStart = (starts[lineIndex.eventId] as number) + 1;
+    const idEnd = (ends[lineIndex.eventId] as number) - 1;
+    this.#reserve(timeEnd - timeStart + 1 + idEnd - idStart);
+    const timeLength = this.#write(bytes, timeStart, timeEnd, 0);
+    if (timeLength < 0) return this.#writeEscapedKey(scan);
+    this.#key[timeLength] = 0;
+    const length = this.#write(bytes, idStart, idEnd, timeLength + 1);
+    return length < 0 ? this.#writeEscapedKey(scan) : length;
+  }
+
+  #writeEscapedKey(scan: LineScanner): number {
+    const time = scan.text('createdAt').slice(0, -1);
+    const key = encoder.encode(`${time}\0${scan.text('eventId')}`);
+    this.#reserve(key.length);
+    this.#key.set(key);
+    return key.length;
+  }
+
+  /** Copies bytes into the key. @returns where they end there, or -1 when they hold an escape */
+  #write(bytes: Uint8Array, start: number, end: number, at: number): number {
+    const key = this.#key;
+    const offset = at - start;
+    for (let from = start; from < end; from += 1) {
+      const byte = bytes[from] as number;
+      if (byte === backslash) return -1;
+      key[from + offset] = byte;
+    }
+    return end + offset;
+  }
+
+  #compareKeys(length: number): number {
+    const key = this.#key;
     const previous = this.#previous;
-    const shorter = Math.min(to - from, end - start);
-    for (let index = 0; index < shorter; index += 1) {
-      const difference = (bytes[start + index] as number) - (previous[from + index] as number);
+    const shorter = Math.min(length, this.#previousLength);
+    for (let at = 0; at < shorter; at += 1) {
+      const difference = (key[at] as number) - (previous[at] as number);
       if (difference !== 0) return difference;
     }
-    return end - start - (to - from);
+    return length - this.#previousLength;
   }
 
-  #keep(bytes: Uint8Array, start: number, end: number, at: number): void {
-    for (let index = start; index < end; index += 1) {
-      this.#previous[at + index - start] = bytes[index] as number;
-    }
+  #reserve(length: number): void {
+    if (length > this.#key.length) this.#key = new Uint8Array(length * 2);
   }
-}
-
-function isPlainAt(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at += 1) if (bytes[at] === backslash) return false;
-  return true;
 }

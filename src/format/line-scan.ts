@@ -15,7 +15,8 @@ import {
   skipWhitespace,
   tooDeep,
 } from './json-scan.js';
-import type { MemberRange } from './json-scan.js';
+import type { MemberRange, ScanOptions } from './json-scan.js';
+import { RisingNames } from './rising-names.js';
 import { maxSchemaVersion, normalizeSchemaVersion } from './schema-version.js';
 import { isCanonicalTimestamp, isCanonicalTimestampAt } from './timestamp.js';
 
@@ -64,7 +65,9 @@ export class LineScanner {
   op: ChangeOp = 'insert';
   /** Members that the format does not name, in their order. */
   readonly extra: (MemberRange & { readonly name: string })[] = [];
+  readonly #names = new RisingNames();
   readonly #maxDepth: number;
+  readonly #options: ScanOptions;
   readonly #extraNames = new Set<string>();
   #lineStart = 0;
   #lineEnd = 0;
@@ -72,6 +75,15 @@ export class LineScanner {
 
   constructor({ maxDepth = Infinity }: LineScannerOptions = {}) {
     this.#maxDepth = maxDepth;
+    this.#options = { maxDepth, names: this.#names };
+  }
+
+  /**
+   * Whether the member names within the line's values rise, as in text that `jsonb` has written: then
+   * no object of them holds one twice.
+   */
+  get areNamesRising(): boolean {
+    return this.#names.areRising;
   }
 
   /**
@@ -110,6 +122,7 @@ export class LineScanner {
   #forget(): void {
     this.starts.fill(-1);
     this.schemaVersion = 1;
+    this.#names.reset();
     if (this.extra.length === 0) return;
     this.extra.length = 0;
     this.#extraNames.clear();
@@ -166,7 +179,7 @@ export class LineScanner {
       return this.#scanMember(index, valueStart);
     }
     if (this.#extraNames.has(name)) throw new JsonScanError(repeated, keyStart);
-    const valueEnd = scanValue(bytes, valueStart, this.#lineEnd, this.#maxDepth);
+    const valueEnd = scanValue(bytes, valueStart, this.#lineEnd, this.#options);
     this.extra.push({ name, keyStart, keyEnd, valueStart, valueEnd });
     this.#extraNames.add(name);
     return valueEnd;
@@ -180,7 +193,7 @@ export class LineScanner {
     const end =
       isText[index] === 1
         ? scanString(this.bytes, start, this.#lineEnd)
-        : scanValue(this.bytes, start, this.#lineEnd, this.#maxDepth);
+        : scanValue(this.bytes, start, this.#lineEnd, this.#options);
     this.starts[index] = start;
     this.ends[index] = end;
     return end;

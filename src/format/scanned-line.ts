@@ -21,6 +21,11 @@ export interface ScannedLine {
   /** The version that the line counts as: at least 1. */
   readonly schemaVersion: number;
   readonly op: ChangeOp;
+  /**
+   * Whether the member names within the line's values rise by length, then by bytes, as `jsonb` has
+   * them: then no object in them holds a name twice. False says nothing.
+   */
+  readonly areNamesRising: boolean;
   /** Members that the format does not name, in their order. */
   readonly extra: readonly (MemberRange & { readonly name: string })[];
   /** The text of a member that is a string, its escapes resolved. */

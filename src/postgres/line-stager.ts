@@ -140,14 +140,8 @@ export class LineStager {
   }
 
   #look(scan: ScannedLine): void {
-    const { bytes, starts, ends, extra } = scan;
-    for (const index of [lineIndex.data, lineIndex.fieldTimestamps]) {
-      const start = starts[index] as number;
-      if (start < 0 || !hasRepeatedNames(bytes, start, ends[index] as number)) continue;
-      this.#repeatedNameCount += 1;
-      break;
-    }
-    for (const { name } of extra) {
+    if (!scan.areNamesRising && holdsRepeatedNames(scan)) this.#repeatedNameCount += 1;
+    for (const { name } of scan.extra) {
       if (this.#columns.has(name) || this.#ignoredMembers.size >= listedMembers) continue;
       this.#ignoredMembers.add(name);
     }
@@ -170,4 +164,11 @@ export class LineStager {
       return { ...stage, lineCount };
     });
   }
+}
+
+function holdsRepeatedNames({ bytes, starts, ends }: ScannedLine): boolean {
+  return [lineIndex.data, lineIndex.fieldTimestamps].some((index) => {
+    const start = starts[index] as number;
+    return start >= 0 && hasRepeatedNames(bytes, start, ends[index] as number);
+  });
 }

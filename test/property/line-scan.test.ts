@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 
 import { decodeExportLine, encodeExportLine, isBackupError } from '../../src/index.js';
+import { scanValue } from '../../src/format/json-scan.js';
 import { hasRepeatedNames } from '../../src/format/repeated-names.js';
+import { RisingNames } from '../../src/format/rising-names.js';
 import { TimestampBytes } from '../../src/postgres/timestamp-bytes.js';
 import { TimestampMicros } from '../../src/postgres/timestamp-micros.js';
 import { holdsRepeatedName, isPlainlyValid } from '../support/plain-line.js';
@@ -89,11 +91,51 @@ test('names are found repeated exactly when they are', () => {
     fc.property(value, (item) => {
       const text = String(item);
       const bytes = Buffer.from(`x${text}x`);
-      assert.equal(hasRepeatedNames(bytes, 1, bytes.length - 1), holdsRepeatedName(text));
+      const isRepeated = holdsRepeatedName(text);
+      assert.equal(hasRepeatedNames(bytes, 1, bytes.length - 1), isRepeated);
+      assert.ok(!(isRepeated && areNamesRising(bytes, 1, bytes.length - 1)));
     }),
     { numRuns: 5_000 },
   );
 });
+
+test('names that jsonb has ordered are seen to rise', () => {
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom<unknown>(1, '{"a', '\\'),
+      tie('list'),
+      tie('map'),
+    ),
+    list: fc.array(tie('value'), { maxLength: 3 }),
+    map: fc.dictionary(fc.constantFrom('a', 'b', 'aa', 'ab', 'ü', '日'), tie('value')),
+  }));
+  fc.assert(
+    fc.property(value, (item) => {
+      const bytes = Buffer.from(jsonbText(item));
+      assert.ok(areNamesRising(bytes, 0, bytes.length));
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+/** A value as jsonb writes it: names by length, then by bytes. */
+function jsonbText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(jsonbText).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value as Record<string, unknown>).map(([name, item]) => ({
+    name: Buffer.from(name),
+    item,
+  }));
+  members.sort((a, b) => a.name.length - b.name.length || a.name.compare(b.name));
+  return `{${members.map(({ name, item }) => `"${String(name)}": ${jsonbText(item)}`).join(', ')}}`;
+}
+
+function areNamesRising(bytes: Uint8Array, start: number, end: number): boolean {
+  const names = new RisingNames();
+  assert.equal(scanValue(bytes, start, end, { maxDepth: Infinity, names }), end);
+  return names.areRising;
+}
 
 test('names are found repeated at any depth', () => {
   for (const depth of [1, 63, 64, 65, 200]) {
@@ -105,6 +147,7 @@ test('names are found repeated at any depth', () => {
       const text = '{"a":['.repeat(depth) + last + '],"b":0}'.repeat(depth);
       const bytes = Buffer.from(text);
       assert.equal(hasRepeatedNames(bytes, 0, bytes.length), isRepeated, `${depth} ${last}`);
+      assert.equal(areNamesRising(bytes, 0, bytes.length), !isRepeated, `${depth} ${last}`);
     }
   }
 });

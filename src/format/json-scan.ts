@@ -95,8 +95,15 @@ export function scanValue(
   // Open containers, innermost last; 1 for an object. Grows with the depth instead of the stack.
   let kinds = smallKinds;
   let depth = 0;
+  let expectsKey = false;
   let at = start;
   for (;;) {
+    if (expectsKey) {
+      const keyEnd = scanString(bytes, at, end);
+      names?.note(bytes, depth, at, keyEnd);
+      at = scanColon(bytes, keyEnd, end);
+      expectsKey = false;
+    }
     const first = at < end ? (bytes[at] as number) : 0;
     if (first === quote) {
       at = scanString(bytes, at, end);
@@ -108,12 +115,8 @@ export function scanValue(
       depth += 1;
       at = skipWhitespace(bytes, at + 1, end);
       if (at >= end || bytes[at] !== (isObject ? closeBrace : closeBracket)) {
-        if (isObject) {
-          names?.open(depth);
-          const keyEnd = scanString(bytes, at, end);
-          names?.note(bytes, depth, at, keyEnd);
-          at = scanColon(bytes, keyEnd, end);
-        }
+        if (isObject) names?.open(depth);
+        expectsKey = isObject;
         continue;
       }
       depth -= 1;
@@ -128,11 +131,7 @@ export function scanValue(
       const byte = at < end ? (bytes[at] as number) : 0;
       if (byte === comma) {
         at = skipWhitespace(bytes, at + 1, end);
-        if (inObject) {
-          const keyEnd = scanString(bytes, at, end);
-          names?.note(bytes, depth, at, keyEnd);
-          at = scanColon(bytes, keyEnd, end);
-        }
+        expectsKey = inObject;
         break;
       }
       if (byte !== (inObject ? closeBrace : closeBracket)) {

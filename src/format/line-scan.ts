@@ -65,25 +65,19 @@ export class LineScanner {
   op: ChangeOp = 'insert';
   /** Members that the format does not name, in their order. */
   readonly extra: (MemberRange & { readonly name: string })[] = [];
-  readonly #names = new RisingNames();
-  readonly #maxDepth: number;
-  readonly #options: ScanOptions;
+  readonly #options: Required<ScanOptions>;
   readonly #extraNames = new Set<string>();
   #lineStart = 0;
   #lineEnd = 0;
   #lineNumber: number | undefined;
 
   constructor({ maxDepth = Infinity }: LineScannerOptions = {}) {
-    this.#maxDepth = maxDepth;
-    this.#options = { maxDepth, names: this.#names };
+    this.#options = { maxDepth, names: new RisingNames() };
   }
 
-  /**
-   * Whether the member names within the line's values rise, as in text that `jsonb` has written: then
-   * no object of them holds one twice.
-   */
+  /** As in `ScannedLine`. */
   get areNamesRising(): boolean {
-    return this.#names.areRising;
+    return this.#options.names.areRising;
   }
 
   /**
@@ -122,7 +116,7 @@ export class LineScanner {
   #forget(): void {
     this.starts.fill(-1);
     this.schemaVersion = 1;
-    this.#names.reset();
+    this.#options.names.reset();
     if (this.extra.length === 0) return;
     this.extra.length = 0;
     this.#extraNames.clear();
@@ -265,15 +259,16 @@ export class LineScanner {
   }
 
   #notJson({ reason, byteOffset: at }: JsonScanError): BackupError {
+    const { maxDepth } = this.#options;
     const lineNumber = this.#lineNumber;
     const byteOffset = at - this.#lineStart;
     if (reason !== tooDeep) return lineInvalid(reason, { lineNumber, byteOffset });
     return new BackupError(
       'BACKUP_LIMIT_EXCEEDED',
-      `a line is nested deeper than ${this.#maxDepth} (maxDepth)${whereOf({ lineNumber, byteOffset })}`,
+      `a line is nested deeper than ${maxDepth} (maxDepth)${whereOf({ lineNumber, byteOffset })}`,
       {
         limit: 'maxDepth',
-        limitValue: this.#maxDepth,
+        limitValue: maxDepth,
         byteOffset,
         ...(lineNumber !== undefined && { lineNumber }),
       },

@@ -3,7 +3,7 @@
 import { BackupError } from '../errors.js';
 import { isAbsentBytes, isLineMember } from './export-line.js';
 import type { ExportLine } from './export-line.js';
-import { asciiBytes, joinBytes, writeBytes, writeInteger } from './json-bytes.js';
+import { joinBytes, Piece, writeInteger, writePiece, writeText } from './json-bytes.js';
 import { encodeJson, escapeText, JsonEncodeError } from './json-encode.js';
 import { asLineText, lineBytesOf, RawJson } from './raw-json.js';
 import { maxSchemaVersion } from './schema-version.js';
@@ -12,9 +12,11 @@ import { isCanonicalTimestamp } from './timestamp.js';
 /** Memory that a line is written into. */
 export interface LineOutput {
   readonly bytes: Uint8Array;
+  /** The same memory as `bytes`, for words. */
+  readonly view: DataView;
   /** Where the next byte goes. */
   end: number;
-  /** Makes room for `byteCount` more bytes; `bytes` may be others afterwards. */
+  /** Makes room for `byteCount` more bytes; `bytes` and `view` may be others afterwards. */
   reserve(byteCount: number): void;
 }
 
@@ -23,29 +25,29 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** What stands in a line before the value of each member, with the quote that ends the value before. */
 export const linePieces = {
-  eventId: asciiBytes('{"eventId":"'),
-  schemaVersion: asciiBytes('","schemaVersion":'),
-  appId: asciiBytes(',"appId":"'),
-  table: asciiBytes('","table":"'),
-  id: asciiBytes('","id":"'),
-  op: asciiBytes('","op":"'),
-  data: asciiBytes(',"data":'),
-  fieldTimestamps: asciiBytes(',"fieldTimestamps":'),
-  clientId: asciiBytes(',"clientId":"'),
-  createdAt: asciiBytes('","createdAt":"'),
+  eventId: new Piece('{"eventId":"'),
+  schemaVersion: new Piece('","schemaVersion":'),
+  appId: new Piece(',"appId":"'),
+  table: new Piece('","table":"'),
+  id: new Piece('","id":"'),
+  op: new Piece('","op":"'),
+  data: new Piece(',"data":'),
+  fieldTimestamps: new Piece(',"fieldTimestamps":'),
+  clientId: new Piece(',"clientId":"'),
+  createdAt: new Piece('","createdAt":"'),
 } as const;
 /** More than those, a version, a time and what ends a line take together. */
 export const maxPiecesBytes = 256;
 
 const quote = 0x22;
-const backslash = 0x5c;
 const rightBrace = 0x7d;
 const lineFeed = 0x0a;
 const noBytes = new Uint8Array(0);
+// With the quote behind them.
 const ops = {
-  insert: asciiBytes('insert'),
-  update: asciiBytes('update'),
-  delete: asciiBytes('delete'),
+  insert: new Piece('insert"'),
+  update: new Piece('update"'),
+  delete: new Piece('delete"'),
 } as const;
 // `\u001f`; and a UTF-16 unit has at most three bytes in UTF-8.
 const maxUnitBytes = 6;
@@ -73,10 +75,12 @@ export function encodeExportLine(line: ExportLine): string {
 
 class OneLine implements LineOutput {
   bytes = noBytes;
+  view = new DataView(noBytes.buffer);
   end = 0;
 
   reserve(byteCount: number): void {
     this.bytes = new Uint8Array(byteCount);
+    this.view = new DataView(this.bytes.buffer);
   }
 }
 
@@ -129,18 +133,18 @@ interface JsonParts {
 
 function writeMembers(line: ReadLine, parts: JsonParts, output: LineOutput): number {
   const { data, fieldTimestamps, extra } = parts;
-  const out = output.bytes;
-  let at = writeHead(line, out, output.end);
-  if (data.length > 0) at = writeJson(data, out, writeBytes(linePieces.data, out, at));
+  const { bytes, view } = output;
+  let at = writeHead(line, view, output.end);
+  if (data.length > 0) at = writeJson(data, bytes, writePiece(linePieces.data, view, at));
   if (fieldTimestamps.length > 0) {
-    at = writeJson(fieldTimestamps, out, writeBytes(linePieces.fieldTimestamps, out, at));
+    at = writeJson(fieldTimestamps, bytes, writePiece(linePieces.fieldTimestamps, view, at));
   }
-  at = writeText(line.clientId, out, writeBytes(linePieces.clientId, out, at));
-  at = writeText(line.createdAt, out, writeBytes(linePieces.createdAt, out, at));
-  out[at] = quote;
-  at = writeJson(extra, out, at + 1);
-  out[at] = rightBrace;
-  out[at + 1] = lineFeed;
+  at = writeText(line.clientId, view, writePiece(linePieces.clientId, view, at));
+  at = writeText(line.createdAt, view, writePiece(linePieces.createdAt, view, at));
+  bytes[at] = quote;
+  at = writeJson(extra, bytes, at + 1);
+  bytes[at] = rightBrace;
+  bytes[at + 1] = lineFeed;
   return at + 2;
 }
 
@@ -170,41 +174,19 @@ function textLength(line: ExportLine): number {
 }
 
 /** Writes what comes before the JSON values. @returns where it ends */
-function writeHead(line: ExportLine, out: Uint8Array, start: number): number {
+function writeHead(line: ExportLine, out: DataView, start: number): number {
   const { eventId, schemaVersion, appId, table, id, op } = line;
-  let at = writeBytes(linePieces.eventId, out, start);
-  at = writeText(eventId, out, at);
-  at = writeBytes(linePieces.schemaVersion, out, at);
-  at = writeInteger(schemaVersion, out, at);
-  at = writeText(appId, out, writeBytes(linePieces.appId, out, at));
-  at = writeText(table, out, writeBytes(linePieces.table, out, at));
-  at = writeText(id, out, writeBytes(linePieces.id, out, at));
-  at = writeBytes(ops[op], out, writeBytes(linePieces.op, out, at));
-  out[at] = quote;
-  return at + 1;
+  let at = writeText(eventId, out, writePiece(linePieces.eventId, out, start));
+  at = writeInteger(schemaVersion, out, writePiece(linePieces.schemaVersion, out, at));
+  at = writeText(appId, out, writePiece(linePieces.appId, out, at));
+  at = writeText(table, out, writePiece(linePieces.table, out, at));
+  at = writeText(id, out, writePiece(linePieces.id, out, at));
+  return writePiece(ops[op], out, writePiece(linePieces.op, out, at));
 }
 
 function lengthOf(text: unknown, member: string, line: ExportLine): number {
   if (typeof text !== 'string') throw invalid(member, `${member} is not a string`, line);
   return text.length;
-}
-
-/**
- * Writes the inside of a text's JSON string.
- *
- * @returns where it ends
- * @throws JsonEncodeError as `escapeText` does
- */
-function writeText(text: string, out: Uint8Array, at: number): number {
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    // Nearly every text is plain ASCII, for which a loop is faster than a call.
-    if (unit < 0x20 || unit === quote || unit === backslash || unit > 0x7f) {
-      return at + encoder.encodeInto(escapeText(text), out.subarray(at)).written;
-    }
-    out[at + index] = unit;
-  }
-  return at + text.length;
 }
 
 /** Which member it was that {@link writeText} has refused. */

@@ -11,9 +11,11 @@ import {
   copyBytes,
   equalsAt,
   maxEscapedBytes,
+  Piece,
   writeBytes,
   writeEscaped,
   writeInteger,
+  writePiece,
   writeUuid,
 } from '../format/json-bytes.js';
 import type { LineBytes } from '../stream/line-bytes.js';
@@ -34,10 +36,10 @@ export interface TupleLineOptions {
 interface Field {
   readonly member: LogMember;
   readonly index: number;
-  readonly piece: Uint8Array;
+  readonly piece: Piece;
 }
 
-function field(member: LogMember, piece: Uint8Array): Field {
+function field(member: LogMember, piece: Piece): Field {
   return { member, index: fieldOf[member], piece };
 }
 
@@ -55,7 +57,10 @@ const fields = {
   createdAt: field('createdAt', linePieces.createdAt),
 } as const;
 
-const ops = ['insert', 'update', 'delete'].map(asciiBytes);
+const ops = ['insert', 'update', 'delete'].map((text) => ({
+  bytes: asciiBytes(text),
+  piece: new Piece(`${text}"`), // with the quote behind it
+}));
 const emptyObject = asciiBytes('{}');
 const nullWord = asciiBytes('null');
 const quote = 0x22;
@@ -105,20 +110,19 @@ export class TupleLine {
       throw foreignRow(this.lineCount + 1);
     }
     this.#output.reserve(this.#maxLineBytes());
-    const out = this.#output.bytes;
+    const { bytes: out, view } = this.#output;
     const version = this.#version();
-    const idAt = writeBytes(fields.id.piece, out, this.#output.end);
-    let at = writeUuid(bytes, this.#start(fields.id, 16), out, idAt);
-    at = writeInteger(version, out, writeBytes(fields.schemaVersion.piece, out, at));
-    at = this.#writeText(fields.appId, out, at);
-    at = this.#writeText(fields.tableName, out, at);
-    at = this.#writeText(fields.recordId, out, at);
-    at = writeBytes(this.#op(), out, writeBytes(fields.op.piece, out, at));
-    out[at] = quote;
-    at = this.#writeJson(fields.data, out, at + 1);
-    at = this.#writeJson(fields.fieldTimestamps, out, at);
-    at = this.#writeText(fields.clientId, out, at);
-    const timeAt = writeBytes(fields.createdAt.piece, out, at);
+    const idAt = writePiece(fields.id.piece, view, this.#output.end);
+    let at = writeUuid(bytes, this.#start(fields.id, 16), view, idAt);
+    at = writeInteger(version, view, writePiece(fields.schemaVersion.piece, view, at));
+    at = this.#writeText(fields.appId, at);
+    at = this.#writeText(fields.tableName, at);
+    at = this.#writeText(fields.recordId, at);
+    at = writePiece(this.#op(), view, writePiece(fields.op.piece, view, at));
+    at = this.#writeJson(fields.data, at);
+    at = this.#writeJson(fields.fieldTimestamps, at);
+    at = this.#writeText(fields.clientId, at);
+    const timeAt = writePiece(fields.createdAt.piece, view, at);
     at = this.#writeTime(out, timeAt);
     out[at] = quote;
     const end = this.#writeExtra(out, at + 1);
@@ -159,31 +163,34 @@ export class TupleLine {
     return Math.max(1, readInt32(this.#tuple.bytes, this.#start(schemaVersion, 4)));
   }
 
-  #op(): Uint8Array {
+  #op(): Piece {
     const { bytes, starts, ends } = this.#tuple;
     const start = starts[fieldOf.op] as number;
     const end = ends[fieldOf.op] as number;
-    const op = start < 0 ? undefined : ops.find((known) => equalsAt(bytes, start, end, known));
+    const op =
+      start < 0 ? undefined : ops.find((known) => equalsAt(bytes, start, end, known.bytes));
     if (op === undefined) throw this.#unmappable('op');
-    return op;
+    return op.piece;
   }
 
-  #writeText({ member, index, piece }: Field, out: Uint8Array, at: number): number {
+  #writeText({ member, index, piece }: Field, at: number): number {
     const { bytes, starts, ends } = this.#tuple;
     const start = starts[index] as number;
     if (start < 0) throw this.#unmappable(member);
     const end = ends[index] as number;
-    return writeEscaped(bytes, { start, end }, out, writeBytes(piece, out, at));
+    const { view } = this.#output;
+    return writeEscaped(bytes, { start, end }, view, writePiece(piece, view, at));
   }
 
-  #writeJson({ index, piece }: Field, out: Uint8Array, at: number): number {
+  #writeJson({ index, piece }: Field, at: number): number {
     const { bytes, starts, ends } = this.#tuple;
     if (starts[index] === -1) return at;
     const start = this.#jsonStart(index);
     const end = ends[index] as number;
     if (equalsAt(bytes, start, end, emptyObject) || equalsAt(bytes, start, end, nullWord))
       return at;
-    return copyBytes(bytes, { start, end }, out, writeBytes(piece, out, at));
+    const { bytes: out, view } = this.#output;
+    return copyBytes(bytes, { start, end }, out, writePiece(piece, view, at));
   }
 
   /** jsonb in binary is a version byte and its text, which is never empty. */
@@ -220,7 +227,7 @@ export class TupleLine {
     const start = this.#tuple.starts[fieldOf.id] as number;
     if (start < 0) return undefined;
     const text = Buffer.alloc(36);
-    writeUuid(this.#tuple.bytes, start, text, 0);
+    writeUuid(this.#tuple.bytes, start, new DataView(text.buffer, text.byteOffset, 36), 0);
     return text.toString('latin1');
   }
 

@@ -2,13 +2,16 @@
 
 const slabBytes = 256 * 1024;
 const noBytes = Buffer.alloc(0);
+const noView = new DataView(noBytes.buffer, 0, 0);
 
 /**
- * Bytes being written. `bytes` and `end` are open to decoders, which write without a call per byte;
- * memory that was taken is never written again.
+ * Bytes being written. `bytes`, `view` and `end` are open to decoders, which write without a call per
+ * byte; memory that was taken is never written again.
  */
 export class LineBytes {
   bytes = noBytes;
+  /** The same memory as `bytes`, for words. */
+  view = noView;
   /** Where the next byte goes. */
   end = 0;
   #start = 0;
@@ -25,6 +28,7 @@ export class LineBytes {
     // Doubled, so that what waits for long is not copied for each line.
     this.bytes = Buffer.allocUnsafeSlow(Math.max(slabBytes, waiting.length * 2 + byteCount));
     this.bytes.set(waiting);
+    this.view = new DataView(this.bytes.buffer);
     this.#start = 0;
     this.end = waiting.length;
   }
@@ -36,6 +40,7 @@ export class LineBytes {
     // A fat line's slab is the reader's alone from here on, who may be done with it at once.
     if (this.bytes.length > slabBytes) {
       this.bytes = noBytes;
+      this.view = noView;
       this.#start = this.end = 0;
     }
     return taken;

@@ -7,19 +7,28 @@ import {
   copyBytes,
   equalsAt,
   maxEscapedBytes,
+  maxPieceBytes,
+  Piece,
   writeBytes,
   writeEscaped,
   writeInteger,
+  writePiece,
+  writeText,
   writeUuid,
 } from '../../../src/format/json-bytes.js';
+import { JsonEncodeError } from '../../../src/format/json-encode.js';
 
 /** What a writer writes at offset 3, and that it touches nothing before that or after its end. */
-function written(write: (out: Uint8Array, at: number) => number, room = 100): string {
-  const out = Buffer.alloc(room + 6, 0x7e);
-  const end = write(out, 3);
+function written(write: (out: DataView, at: number) => number, after = 0): string {
+  const out = Buffer.alloc(100, 0x7e);
+  const end = write(viewOf(out), 3);
   assert.equal(out.toString('latin1', 0, 3), '~~~');
-  assert.ok(out.subarray(end).every((byte) => byte === 0x7e));
+  assert.ok(out.subarray(end + after).every((byte) => byte === 0x7e));
   return out.toString('utf8', 3, end);
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 test('integers are written in decimal', () => {
@@ -54,22 +63,52 @@ test('ranges of any length are copied as they are, out of views that start anywh
   }
 });
 
-test('a text is escaped within its range only, and never longer than promised', () => {
-  const text = '"\u0000\u001f\\\b\f\n\r\t\u007f/é\u2028😀"';
-  const bytes = Buffer.from(`"${text}"`);
-  const range = { start: 1, end: bytes.length - 1 };
-  const escaped = written((out, at) => writeEscaped(bytes, range, out, at));
-  assert.equal(`"${escaped}"`, JSON.stringify(text));
+test('a text is escaped wherever a special byte stands, within its range, as long as promised', () => {
+  const specials = ['"', '\\', '\u0000', '\u001f', '\b', '\f', '\n', '\r', '\t'];
+  const texts = [
+    '"\u0000\u001f\\\b\f\n\r\t\u007f/é\u2028😀"',
+    '',
+    'a',
+    'abc',
+    'abcd',
+    'größe 日本',
+    '~ !',
+  ];
+  for (const special of specials) {
+    for (let at = 0; at < 10; at += 1)
+      texts.push(`${'abcdefghi'.slice(0, at)}${special}${'xyz'.slice(0, at % 4)}`);
+  }
+  for (const text of texts) {
+    const bytes = Buffer.from(`"${text}"`);
+    const range = { start: 1, end: bytes.length - 1 };
+    const escaped = written((out, at) => writeEscaped(bytes, range, out, at));
+    assert.equal(`"${escaped}"`, JSON.stringify(text));
+    // NUL is no part of a text that Postgres holds.
+    const write = (): string => written((out, at) => writeText(text, out, at));
+    if (text.includes('\0')) assert.throws(write, JsonEncodeError);
+    else assert.equal(write(), escaped);
+  }
   const worst = Buffer.alloc(50, 1);
-  const end = writeEscaped(worst, { start: 0, end: 50 }, Buffer.alloc(400), 0);
+  const end = writeEscaped(worst, { start: 0, end: 50 }, viewOf(Buffer.alloc(400)), 0);
   assert.equal(end, 50 * maxEscapedBytes);
 });
 
+test('a piece of any length is written as it is, and nothing further on than promised', () => {
+  for (let length = 0; length <= maxPieceBytes; length += 1) {
+    const text = ',"fieldTimestamps":~'.slice(0, length);
+    const piece = new Piece(text);
+    assert.equal(
+      written((out, at) => writePiece(piece, out, at), maxPieceBytes - length),
+      text,
+    );
+  }
+  assert.throws(() => new Piece(',"fieldTimestamps":~~'), RangeError);
+});
+
 test('pieces are written and compared as they are', () => {
-  assert.equal(
-    written((out, at) => writeBytes(asciiBytes('{"a":'), out, at)),
-    '{"a":',
-  );
+  const out = Buffer.alloc(9, 0x7e);
+  assert.equal(writeBytes(asciiBytes('{"a":'), out, 3), 8);
+  assert.equal(out.toString(), '~~~{"a":~');
   const bytes = Buffer.from('abcabc');
   assert.ok(equalsAt(bytes, 3, 6, asciiBytes('abc')));
   assert.ok(equalsAt(bytes, 3, 3, asciiBytes('')));

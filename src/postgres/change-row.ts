@@ -10,6 +10,14 @@ import { asciiBytes, equalsAt } from '../format/json-bytes.js';
 import { RecentTexts } from './recent-texts.js';
 import { fieldOf, selectedCount } from './select-log.js';
 
+const noBytes = new Uint8Array(0);
+// What a socket gives at once; a fat row's memory is not held on to.
+const maxHeldBytes = 64 * 1024;
+const ops = (['insert', 'update', 'delete'] as const).map((text) => ({
+  text,
+  bytes: asciiBytes(text),
+}));
+
 /**
  * Reads rows of one export, whose fields come in the order of `selectLog` as the server's text.
  */
@@ -17,6 +25,9 @@ export class ChangeRowReader {
   readonly #request: ExportRequest;
   readonly #userId: Uint8Array;
   readonly #texts = new RecentTexts();
+  // Of a row before, whose bytes are often those of the next one too.
+  #bytes: Uint8Array = noBytes;
+  #memory: ArrayBufferLike = noBytes.buffer;
 
   constructor(request: ExportRequest) {
     this.#request = request;
@@ -36,22 +47,21 @@ export class ChangeRowReader {
     if (!equalsAt(bytes, userAt, ends[fieldOf.userId] as number, this.#userId)) {
       throw foreignRow(rowCount);
     }
-    const id = this.#text(tuple, fieldOf.id);
+    const id = idOf(tuple);
     const createdAt = createdAtOf(tuple);
     if (createdAt === undefined) throw timeUnmappable(id, log.columns.createdAt);
-    const version = this.#text(tuple, fieldOf.schemaVersion);
     const row = {
       id,
       appId: this.#text(tuple, fieldOf.appId),
       tableName: this.#text(tuple, fieldOf.tableName),
       recordId: this.#text(tuple, fieldOf.recordId),
       userId,
-      op: this.#text(tuple, fieldOf.op) as ChangeOp,
-      data: jsonOf(tuple, fieldOf.data),
-      fieldTimestamps: jsonOf(tuple, fieldOf.fieldTimestamps),
+      op: this.#op(tuple),
+      data: this.#json(tuple, fieldOf.data),
+      fieldTimestamps: this.#json(tuple, fieldOf.fieldTimestamps),
       clientId: this.#text(tuple, fieldOf.clientId),
       createdAt,
-      schemaVersion: (version as string | null) === null ? null : Number(version),
+      schemaVersion: versionOf(tuple),
     };
     return log.extraColumns.length === 0 ? row : { ...row, extra: this.#extra(tuple) };
   }
@@ -63,10 +73,37 @@ export class ChangeRowReader {
     return this.#texts.textOf(bytes as Buffer, start, ends[index] as number);
   }
 
+  // The format's own texts, since comparing with those takes no look at the characters.
+  #op(tuple: Tuple): ChangeOp {
+    const { bytes, starts, ends } = tuple;
+    const start = starts[fieldOf.op] as number;
+    const end = ends[fieldOf.op] as number;
+    for (const op of ops) if (equalsAt(bytes, start, end, op.bytes)) return op.text;
+    return this.#text(tuple, fieldOf.op) as ChangeOp;
+  }
+
+  #json({ bytes, starts, ends }: Tuple, index: number): RawJson | null {
+    const start = starts[index] as number;
+    if (start < 0) return null;
+    const length = (ends[index] as number) - start;
+    return rawJsonOfJsonb(new Uint8Array(this.#memoryOf(bytes), bytes.byteOffset + start, length));
+  }
+
+  // Asking a typed array for its memory costs as much as making another one of it.
+  #memoryOf(bytes: Uint8Array): ArrayBufferLike {
+    if (bytes === this.#bytes) return this.#memory;
+    const memory = bytes.buffer;
+    if (bytes.length <= maxHeldBytes) {
+      this.#bytes = bytes;
+      this.#memory = memory;
+    }
+    return memory;
+  }
+
   #extra(tuple: Tuple): ReadonlyMap<string, RawJson> {
     const extra = new Map<string, RawJson>();
     for (const [index, [member]] of this.#request.log.extraColumns.entries()) {
-      const value = jsonOf(tuple, selectedCount + index);
+      const value = this.#json(tuple, selectedCount + index);
       if (value !== null) extra.set(member, value);
     }
     return extra;
@@ -129,10 +166,25 @@ const space = 0x20;
 const letterT = 0x54;
 const letterZ = 0x5a;
 const utcOffset = asciiBytes('+00');
+const minus = 0x2d;
+const digitZero = 0x30;
 
-function jsonOf({ bytes, starts, ends }: Tuple, index: number): RawJson | null {
-  const start = starts[index] as number;
+// A uuid, which is ASCII; NULL as in other texts.
+function idOf({ bytes, starts, ends }: Tuple): string {
+  const start = starts[fieldOf.id] as number;
+  if (start < 0) return null as unknown as string;
+  return (bytes as Buffer).toString('latin1', start, ends[fieldOf.id]);
+}
+
+// An int4, as Postgres writes it.
+function versionOf({ bytes, starts, ends }: Tuple): number | null {
+  const start = starts[fieldOf.schemaVersion] as number;
   if (start < 0) return null;
-  const length = (ends[index] as number) - start;
-  return rawJsonOfJsonb(new Uint8Array(bytes.buffer, bytes.byteOffset + start, length));
+  const isNegative = bytes[start] === minus;
+  let value = 0;
+  const end = ends[fieldOf.schemaVersion] as number;
+  for (let at = isNegative ? start + 1 : start; at < end; at += 1) {
+    value = value * 10 + (bytes[at] as number) - digitZero;
+  }
+  return isNegative ? -value : value;
 }

@@ -1,6 +1,9 @@
 // Notices when somebody who is waited for stays silent too long. One timer, however often the side
 // that is waited for changes.
 
+// Imported, since the global of this name is looked up anew at each call, and rows sign one by one.
+import { performance } from 'node:perf_hooks';
+
 /** Who is waited for, and how long that may take. */
 export interface Expectation {
   readonly limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'sinkStallTimeoutMs';

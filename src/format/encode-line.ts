@@ -3,8 +3,9 @@
 import { BackupError } from '../errors.js';
 import { isAbsentBytes, isLineMember } from './export-line.js';
 import type { ExportLine } from './export-line.js';
-import { joinBytes, Piece, writeInteger, writePiece, writeText } from './json-bytes.js';
+import { joinBytes, writeInteger, writeText } from './json-bytes.js';
 import { encodeJson, escapeText, JsonEncodeError } from './json-encode.js';
+import { Piece, writePiece } from './piece.js';
 import { asLineText, lineBytesOf, RawJson } from './raw-json.js';
 import { maxSchemaVersion } from './schema-version.js';
 import { isCanonicalTimestamp } from './timestamp.js';

@@ -42,48 +42,10 @@ export function writeBytes(piece: Uint8Array, out: Uint8Array, at: number): numb
   return at + piece.length;
 }
 
-/** The longest text of a {@link Piece}, and how far {@link writePiece} may write. */
-export const maxPieceBytes = 20;
-
-/**
- * A text of up to 20 ASCII characters, in words of four bytes. Fields and no array: what stands
- * between the values of a line is a quarter of it, and in a loop costs five times as much.
- */
-export class Piece {
-  /** Its bytes. */
-  readonly length: number;
-  readonly word0: number;
-  readonly word1: number;
-  readonly word2: number;
-  readonly word3: number;
-  readonly word4: number;
-
-  constructor(text: string) {
-    const words = new DataView(new ArrayBuffer(maxPieceBytes));
-    for (const [at, byte] of asciiBytes(text).entries()) words.setUint8(at, byte);
-    this.length = text.length;
-    this.word0 = words.getInt32(0, true);
-    this.word1 = words.getInt32(4, true);
-    this.word2 = words.getInt32(8, true);
-    this.word3 = words.getInt32(12, true);
-    this.word4 = words.getInt32(16, true);
-  }
-}
-
-/**
- * Writes a piece, and perhaps zeros after it, up to {@link maxPieceBytes} bytes in all.
- *
- * @returns where the piece ends
- */
-export function writePiece(piece: Piece, out: DataView, at: number): number {
-  out.setInt32(at, piece.word0, true);
-  out.setInt32(at + 4, piece.word1, true);
-  out.setInt32(at + 8, piece.word2, true);
-  if (piece.length > 12) {
-    out.setInt32(at + 12, piece.word3, true);
-    out.setInt32(at + 16, piece.word4, true);
-  }
-  return at + piece.length;
+/** A stretch of bytes. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
 }
 
 // Up to here a loop is faster than set() and the view that it needs.
@@ -92,7 +54,7 @@ const maxLooped = 64;
 /** Copies a range of any length as it is. @returns where it ends in `out` */
 export function copyBytes(
   bytes: Uint8Array,
-  { start, end }: { readonly start: number; readonly end: number },
+  { start, end }: ByteRange,
   out: Uint8Array,
   at: number,
 ): number {
@@ -116,28 +78,50 @@ export function copyBytes(
  */
 export function writeEscaped(
   bytes: Uint8Array,
-  { start, end }: { readonly start: number; readonly end: number },
+  { start, end }: ByteRange,
   out: DataView,
   at: number,
 ): number {
   let from = start;
   let to = at;
-  while (from + 4 <= end) {
+  for (;;) {
+    const copied = copyPlain(bytes, { start: from, end }, out, to);
+    from += copied;
+    to += copied;
+    if (from === end) return to;
+    to = writeEscape(bytes[from] as number, out, to);
+    from += 1;
+  }
+}
+
+/**
+ * Copies bytes up to the first one that does not stand in a JSON string as it is: a control
+ * character, a quote, a backslash.
+ *
+ * @returns how many were copied
+ */
+export function copyPlain(
+  bytes: Uint8Array,
+  { start, end }: ByteRange,
+  out: DataView,
+  at: number,
+): number {
+  const shift = at - start;
+  let from = start;
+  for (; from + 4 <= end; from += 4) {
     const first = bytes[from] as number;
     const second = bytes[from + 1] as number;
     const third = bytes[from + 2] as number;
     const fourth = bytes[from + 3] as number;
-    if (arePlainBytes(first, second, third, fourth)) {
-      out.setInt32(to, wordOf(first, second, third, fourth), true);
-      from += 4;
-      to += 4;
-    } else {
-      to = writeByte(first, out, to);
-      from += 1;
-    }
+    if (!arePlainBytes(first, second, third, fourth)) break;
+    out.setInt32(from + shift, wordOf(first, second, third, fourth), true);
   }
-  for (; from < end; from += 1) to = writeByte(bytes[from] as number, out, to);
-  return to;
+  for (; from < end; from += 1) {
+    const byte = bytes[from] as number;
+    if (plainBytes[byte] === 0) break;
+    out.setUint8(from + shift, byte);
+  }
+  return from - start;
 }
 
 /**
@@ -189,12 +173,6 @@ function wordOf(a: number, b: number, c: number, d: number): number {
 function writeOtherText(text: string, out: DataView, at: number): number {
   const room = new Uint8Array(out.buffer, out.byteOffset + at);
   return at + encoder.encodeInto(escapeText(text), room).written;
-}
-
-function writeByte(byte: number, out: DataView, at: number): number {
-  if (plainBytes[byte] === 0) return writeEscape(byte, out, at);
-  out.setUint8(at, byte);
-  return at + 1;
 }
 
 function writeEscape(byte: number, out: DataView, at: number): number {

@@ -191,6 +191,22 @@ const endsRun = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 0x20 || byte === quote || byte === backslash ? 1 : 0,
 );
 
+// Most of a log is the inside of strings: four bytes at a time, while there are four.
+function scanRun(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at + 4 <= end) {
+    const endsSoon =
+      (endsRun[bytes[at] as number] as number) |
+      (endsRun[bytes[at + 1] as number] as number) |
+      (endsRun[bytes[at + 2] as number] as number) |
+      (endsRun[bytes[at + 3] as number] as number);
+    if (endsSoon !== 0) break;
+    at += 4;
+  }
+  while (at < end && endsRun[bytes[at] as number] === 0) at += 1;
+  return at;
+}
+
 /**
  * Finds the end of the JSON string that starts at `start`, where its opening quote must be.
  *
@@ -200,7 +216,7 @@ export function scanString(bytes: Uint8Array, start: number, end: number): numbe
   if (start >= end || bytes[start] !== quote) throw new JsonScanError('expected "', start);
   let at = start + 1;
   for (;;) {
-    while (at < end && endsRun[bytes[at] as number] === 0) at += 1;
+    at = scanRun(bytes, at, end);
     if (at >= end) throw new JsonScanError('a string without an end', start);
     if (bytes[at] === quote) return at + 1;
     if (bytes[at] !== backslash) throw new JsonScanError('a raw control character', at);

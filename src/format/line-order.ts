@@ -1,17 +1,17 @@
 // Holds each line against the one before it, by the log's order, over bytes.
 
+import { copyPlain } from './json-bytes.js';
 import { lineIndex } from './line-scan.js';
 import type { LineScanner } from './line-scan.js';
 
 const encoder = new TextEncoder();
-const backslash = 0x5c;
 
 /** Where lines stand in the order of `(createdAt, eventId)`. */
 export class LineOrder {
   // Keys, which order as bytes: the time without its Z, NUL, the event id. Trimmed fractions order as
   // texts then, and neither of the two can hold NUL. A uuid and a time fit.
-  #key = new Uint8Array(128);
-  #previous = new Uint8Array(128);
+  #key = new DataView(new ArrayBuffer(128));
+  #previous = new DataView(new ArrayBuffer(128));
   #previousLength = -1;
 
   /**
@@ -38,7 +38,7 @@ export class LineOrder {
     this.#reserve(timeEnd - timeStart + 1 + idEnd - idStart);
     const timeLength = this.#write(bytes, timeStart, timeEnd, 0);
     if (timeLength < 0) return this.#writeEscapedKey(scan);
-    this.#key[timeLength] = 0;
+    this.#key.setUint8(timeLength, 0);
     const length = this.#write(bytes, idStart, idEnd, timeLength + 1);
     return length < 0 ? this.#writeEscapedKey(scan) : length;
   }
@@ -47,34 +47,34 @@ export class LineOrder {
     const time = scan.text('createdAt').slice(0, -1);
     const key = encoder.encode(`${time}\0${scan.text('eventId')}`);
     this.#reserve(key.length);
-    this.#key.set(key);
+    new Uint8Array(this.#key.buffer).set(key);
     return key.length;
   }
 
   /** Copies bytes into the key. @returns where they end there, or -1 when they hold an escape */
   #write(bytes: Uint8Array, start: number, end: number, at: number): number {
-    const key = this.#key;
-    const offset = at - start;
-    for (let from = start; from < end; from += 1) {
-      const byte = bytes[from] as number;
-      if (byte === backslash) return -1;
-      key[from + offset] = byte;
-    }
-    return end + offset;
+    const copied = copyPlain(bytes, { start, end }, this.#key, at);
+    return copied < end - start ? -1 : at + copied;
   }
 
   #compareKeys(length: number): number {
     const key = this.#key;
     const previous = this.#previous;
     const shorter = Math.min(length, this.#previousLength);
-    for (let at = 0; at < shorter; at += 1) {
-      const difference = (key[at] as number) - (previous[at] as number);
+    let at = 0;
+    // Big-endian words order as their bytes do.
+    for (; at + 4 <= shorter; at += 4) {
+      const difference = key.getUint32(at) - previous.getUint32(at);
+      if (difference !== 0) return difference;
+    }
+    for (; at < shorter; at += 1) {
+      const difference = key.getUint8(at) - previous.getUint8(at);
       if (difference !== 0) return difference;
     }
     return length - this.#previousLength;
   }
 
   #reserve(length: number): void {
-    if (length > this.#key.length) this.#key = new Uint8Array(length * 2);
+    if (length > this.#key.byteLength) this.#key = new DataView(new ArrayBuffer(length * 2));
   }
 }

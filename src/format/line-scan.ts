@@ -16,6 +16,7 @@ import {
   tooDeep,
 } from './json-scan.js';
 import type { MemberRange, ScanOptions } from './json-scan.js';
+import { isPieceAt, Piece } from './piece.js';
 import { RisingNames } from './rising-names.js';
 import { maxSchemaVersion, normalizeSchemaVersion } from './schema-version.js';
 import { isCanonicalTimestamp, isCanonicalTimestampAt } from './timestamp.js';
@@ -31,7 +32,6 @@ export interface LineScannerOptions {
   readonly maxDepth?: number | undefined;
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const quote = 0x22;
 const comma = 0x2c;
@@ -39,10 +39,10 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /** `"eventId":` and so on: how lines that nobody has touched spell their members. */
-const spellings = lineMembers.map((member) => encoder.encode(`"${member}":`));
+const spellings = lineMembers.map((member) => new Piece(`"${member}":`));
 const ops = (['insert', 'update', 'delete'] as const).map((op) => ({
   op,
-  bytes: encoder.encode(`"${op}"`),
+  piece: new Piece(`"${op}"`),
 }));
 // 1 for the members that are texts, which are the ones that must be there.
 const isText = Uint8Array.from(lineMembers, (member) =>
@@ -65,6 +65,8 @@ export class LineScanner {
   op: ChangeOp = 'insert';
   /** Members that the format does not name, in their order. */
   readonly extra: (MemberRange & { readonly name: string })[] = [];
+  // The same bytes, for words.
+  #view = new DataView(this.bytes.buffer);
   readonly #options: Required<ScanOptions>;
   readonly #extraNames = new Set<string>();
   #lineStart = 0;
@@ -89,7 +91,10 @@ export class LineScanner {
    * with content; `BACKUP_LIMIT_EXCEEDED` past `maxDepth`
    */
   scan(bytes: Uint8Array, start: number, end: number, lineNumber?: number): void {
-    this.bytes = bytes;
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    }
     this.#lineStart = start;
     this.#lineEnd = end;
     this.#lineNumber = lineNumber;
@@ -137,7 +142,7 @@ export class LineScanner {
       if (found < 0) {
         at = this.#scanOther(at);
       } else {
-        const valueAt = skipWhitespace(bytes, at + (spellings[found] as Uint8Array).length, end);
+        const valueAt = skipWhitespace(bytes, at + (spellings[found] as Piece).length, end);
         if (this.starts[found] !== -1) throw new JsonScanError(repeated, at);
         at = this.#scanMember(found, valueAt);
         next = found + 1;
@@ -156,7 +161,7 @@ export class LineScanner {
   #matchMember(at: number, next: number): number {
     const last = Math.min(next + 3, spellings.length);
     for (let index = next; index < last; index += 1) {
-      if (startsWithAt(this.bytes, at, this.#lineEnd, spellings[index] as Uint8Array)) return index;
+      if (isPieceAt(spellings[index] as Piece, this.#view, at, this.#lineEnd)) return index;
     }
     return -1;
   }
@@ -235,9 +240,8 @@ export class LineScanner {
 
   #op(start: number, end: number): ChangeOp {
     for (const known of ops) {
-      if (end - start === known.bytes.length && startsWithAt(this.bytes, start, end, known.bytes)) {
-        return known.op;
-      }
+      const { length } = known.piece;
+      if (end - start === length && isPieceAt(known.piece, this.#view, start, end)) return known.op;
     }
     const text = this.#string(start, end);
     const known = ops.find(({ op }) => op === text);
@@ -277,16 +281,6 @@ export class LineScanner {
 }
 
 const repeated = 'a repeated member';
-
-function startsWithAt(bytes: Uint8Array, at: number, end: number, expected: Uint8Array): boolean {
-  const { length } = expected;
-  if (at + length > end) return false;
-  // From the end, where members that begin alike differ soonest.
-  for (let index = length - 1; index >= 0; index -= 1) {
-    if (bytes[at + index] !== expected[index]) return false;
-  }
-  return true;
-}
 
 /** Whether a value counts as none, as in `isAbsentJson`: JSON `null` and `{}`. */
 function isAbsentAt(bytes: Uint8Array, start: number, end: number): boolean {

@@ -5,9 +5,9 @@ import { createHash } from 'node:crypto';
 import { lineInvalid } from '../format/line-invalid.js';
 import { lineIndex } from '../format/line-scan.js';
 import type { ScannedLine } from '../format/scanned-line.js';
-import { copyBytes } from '../format/json-bytes.js';
+import { copyBytes, copyPlain } from '../format/json-bytes.js';
 import { LineBytes } from '../stream/line-bytes.js';
-import { TimestampMicros, writeInt32 } from './timestamp-micros.js';
+import { TimestampMicros } from './timestamp-micros.js';
 
 /** Options of {@link StagedLines}. */
 export interface StagedLinesOptions {
@@ -21,7 +21,6 @@ export interface StagedLinesOptions {
 const header = [80, 71, 67, 79, 80, 89, 10, 255, 13, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 // CopyData: its letter and its length.
 const frameBytes = 5;
-const backslash = 0x5c;
 // Field lengths, numbers, time and uuid of a line together are shorter.
 const fixedBytes = 256;
 
@@ -64,28 +63,26 @@ export class StagedLines {
    * line is appended
    */
   add(scan: ScannedLine, lineNumber: number): void {
-    const { bytes, starts, ends } = scan;
-    const room = scan.byteCount + fixedBytes + 4 * this.#options.extraMembers.length;
-    this.#output.reserve(room);
-    const out = this.#output.bytes;
-    const start = this.#output.end;
-    out[start] = this.#fieldCount >> 8;
-    out[start + 1] = this.#fieldCount;
-    let at = writeInt32(lineNumber, out, writeInt32(4, out, start + 2));
-    at = this.#writeId(scan, out, writeInt32(16, out, at), lineNumber);
-    at = writeText(scan, textFields.appId, out, at);
-    at = writeText(scan, textFields.table, out, at);
-    at = writeText(scan, textFields.id, out, at);
-    at = writeText(scan, textFields.op, out, at);
-    at = writeJson(bytes, starts[lineIndex.data], ends[lineIndex.data], out, at);
+    const { starts, ends } = scan;
+    const output = this.#output;
+    output.reserve(scan.byteCount + fixedBytes + 4 * this.#options.extraMembers.length);
+    const { view } = output;
+    view.setInt16(output.end, this.#fieldCount);
+    let at = writeInt32(lineNumber, view, writeInt32(4, view, output.end + 2));
+    at = this.#writeId(scan, writeInt32(16, view, at), lineNumber);
+    at = writeText(scan, textFields.appId, output, at);
+    at = writeText(scan, textFields.table, output, at);
+    at = writeText(scan, textFields.id, output, at);
+    at = writeText(scan, textFields.op, output, at);
+    at = writeJson(scan, starts[lineIndex.data], ends[lineIndex.data], output, at);
     const { fieldTimestamps } = lineIndex;
-    at = writeJson(bytes, starts[fieldTimestamps], ends[fieldTimestamps], out, at);
-    at = writeText(scan, textFields.clientId, out, at);
-    at = this.#writeTime(scan, out, writeInt32(8, out, at));
-    at = writeInt32(scan.schemaVersion, out, writeInt32(4, out, at));
+    at = writeJson(scan, starts[fieldTimestamps], ends[fieldTimestamps], output, at);
+    at = writeText(scan, textFields.clientId, output, at);
+    at = this.#writeTime(scan, view, writeInt32(8, view, at));
+    at = writeInt32(scan.schemaVersion, view, writeInt32(4, view, at));
     for (const member of this.#options.extraMembers) {
       const found = scan.extra.find(({ name }) => name === member);
-      at = writeJson(bytes, found?.valueStart, found?.valueEnd, out, at);
+      at = writeJson(scan, found?.valueStart, found?.valueEnd, output, at);
     }
     this.#output.end = at;
     this.#lineCount += 1;
@@ -95,7 +92,7 @@ export class StagedLines {
   take(): Uint8Array {
     const message = this.#output.take();
     message[0] = 0x64;
-    writeInt32(message.length - 1, message, 1);
+    new DataView(message.buffer, message.byteOffset).setInt32(1, message.length - 1);
     this.#begin();
     return message;
   }
@@ -116,7 +113,8 @@ export class StagedLines {
     this.#output.end += piece.length;
   }
 
-  #writeId(scan: ScannedLine, out: Uint8Array, at: number, lineNumber: number): number {
+  #writeId(scan: ScannedLine, at: number, lineNumber: number): number {
+    const out = this.#output.bytes;
     const start = (scan.starts[lineIndex.eventId] as number) + 1;
     const end = (scan.ends[lineIndex.eventId] as number) - 1;
     if (!parseUuid(scan.bytes, start, end, out, at)) {
@@ -133,7 +131,7 @@ export class StagedLines {
     return at + 16;
   }
 
-  #writeTime(scan: ScannedLine, out: Uint8Array, at: number): number {
+  #writeTime(scan: ScannedLine, out: DataView, at: number): number {
     const start = (scan.starts[lineIndex.createdAt] as number) + 1;
     const end = (scan.ends[lineIndex.createdAt] as number) - 1;
     if (end - start <= 27) {
@@ -165,37 +163,35 @@ const textFields = {
 function writeText(
   scan: ScannedLine,
   { member, index }: ReturnType<typeof textField>,
-  out: Buffer,
+  output: LineBytes,
   start: number,
 ): number {
-  const { bytes } = scan;
-  const end = (scan.ends[index] as number) - 1;
-  let at = start + 4;
-  for (let from = (scan.starts[index] as number) + 1; from < end; from += 1) {
-    const byte = bytes[from] as number;
-    if (byte === backslash) {
-      // Resolved escapes are never longer than they were.
-      at = start + 4 + out.write(scan.text(member), start + 4);
-      break;
-    }
-    out[at] = byte;
-    at += 1;
+  const text = { start: (scan.starts[index] as number) + 1, end: (scan.ends[index] as number) - 1 };
+  let length = copyPlain(scan.bytes, text, output.view, start + 4);
+  // Resolved escapes are never longer than they were.
+  if (length < text.end - text.start) {
+    length = output.bytes.write(scan.text(member), start + 4);
   }
-  writeInt32(at - start - 4, out, start);
-  return at;
+  return writeInt32(length, output.view, start) + length;
 }
 
 // jsonb in binary is a version byte and its text.
 function writeJson(
-  bytes: Uint8Array,
+  { bytes }: ScannedLine,
   start: number | undefined,
   end: number | undefined,
-  ...[out, at]: readonly [Uint8Array, number]
+  ...[output, at]: readonly [LineBytes, number]
 ): number {
-  if (start === undefined || end === undefined || start < 0) return writeInt32(-1, out, at);
-  const textAt = writeInt32(end - start + 1, out, at);
+  const { bytes: out, view } = output;
+  if (start === undefined || end === undefined || start < 0) return writeInt32(-1, view, at);
+  const textAt = writeInt32(end - start + 1, view, at);
   out[textAt] = 1;
   return copyBytes(bytes, { start, end }, out, textAt + 1);
+}
+
+function writeInt32(value: number, out: DataView, at: number): number {
+  out.setInt32(at, value);
+  return at + 4;
 }
 
 function parseUuid(
@@ -206,6 +202,8 @@ function parseUuid(
 ): boolean {
   if (end - start !== 36) return false;
   let to = at;
+  // Negative as soon as one of the digits is.
+  let all = 0;
   for (let index = 0; index < 36; index += 2) {
     if (index === 8 || index === 13 || index === 18 || index === 23) {
       if (bytes[start + index] !== 0x2d) return false;
@@ -213,11 +211,11 @@ function parseUuid(
     }
     const high = hexValues[bytes[start + index] as number] as number;
     const low = hexValues[bytes[start + index + 1] as number] as number;
-    if (high < 0 || low < 0) return false;
-    out[to] = high * 16 + low;
+    all |= high | low;
+    out[to] = (high << 4) | low;
     to += 1;
   }
-  return true;
+  return all >= 0;
 }
 
 /**

@@ -22,7 +22,7 @@ export class TimestampMicros {
   write(
     bytes: Uint8Array,
     [start, end]: readonly [number, number],
-    out: Uint8Array,
+    out: DataView,
     at: number,
   ): void {
     if (!this.#isSameDate(bytes, start)) this.#turnTo(bytes, start);
@@ -39,8 +39,8 @@ export class TimestampMicros {
     const middle = seconds * 15 + Math.floor(low / 65_536);
     const high = Math.floor(middle / 65_536);
     const lowWord = ((middle - high * 65_536) << 16) | (low - Math.floor(low / 65_536) * 65_536);
-    writeInt32(high, out, at);
-    writeInt32(lowWord, out, at + 4);
+    out.setInt32(at, high);
+    out.setInt32(at + 4, lowWord);
   }
 
   #isSameDate(bytes: Uint8Array, start: number): boolean {
@@ -62,13 +62,4 @@ export class TimestampMicros {
     const dayOfEra = ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear;
     this.#day = era * 146_097 + dayOfEra - 730_425; // days since 2000-01-01
   }
-}
-
-/** Writes a 32-bit integer, big-endian. @returns where it ends */
-export function writeInt32(value: number, out: Uint8Array, at: number): number {
-  out[at] = value >> 24;
-  out[at + 1] = value >> 16;
-  out[at + 2] = value >> 8;
-  out[at + 3] = value;
-  return at + 4;
 }

@@ -11,13 +11,12 @@ import {
   copyBytes,
   equalsAt,
   maxEscapedBytes,
-  Piece,
   writeBytes,
   writeEscaped,
   writeInteger,
-  writePiece,
   writeUuid,
 } from '../format/json-bytes.js';
+import { Piece, writePiece } from '../format/piece.js';
 import type { LineBytes } from '../stream/line-bytes.js';
 import { LineTally } from './line-tally.js';
 import type { LogMember } from './log-table.js';

@@ -7,12 +7,9 @@ import {
   copyBytes,
   equalsAt,
   maxEscapedBytes,
-  maxPieceBytes,
-  Piece,
   writeBytes,
   writeEscaped,
   writeInteger,
-  writePiece,
   writeText,
   writeUuid,
 } from '../../../src/format/json-bytes.js';
@@ -91,18 +88,6 @@ test('a text is escaped wherever a special byte stands, within its range, as lon
   const worst = Buffer.alloc(50, 1);
   const end = writeEscaped(worst, { start: 0, end: 50 }, viewOf(Buffer.alloc(400)), 0);
   assert.equal(end, 50 * maxEscapedBytes);
-});
-
-test('a piece of any length is written as it is, and nothing further on than promised', () => {
-  for (let length = 0; length <= maxPieceBytes; length += 1) {
-    const text = ',"fieldTimestamps":~'.slice(0, length);
-    const piece = new Piece(text);
-    assert.equal(
-      written((out, at) => writePiece(piece, out, at), maxPieceBytes - length),
-      text,
-    );
-  }
-  assert.throws(() => new Piece(',"fieldTimestamps":~~'), RangeError);
 });
 
 test('pieces are written and compared as they are', () => {

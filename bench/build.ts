@@ -30,7 +30,7 @@ export async function buildChild(source = 'child.ts'): Promise<string> {
     extends: '../../../tsconfig.json',
     // The types are the type check's business; here they would need a build of the package beforehand.
     compilerOptions: { noEmit: false, noCheck: true, rootDir: ROOT, outDir },
-    files: [`../../${source}`],
+    files: [`../../${source}`, '../../http-service.ts'],
     include: [],
   };
   const configFile = path.join(outDir, 'tsconfig.json');

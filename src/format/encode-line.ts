@@ -37,15 +37,15 @@ export const linePieces = {
   clientId: new Piece(',"clientId":"'),
   createdAt: new Piece('","createdAt":"'),
 } as const;
-/** More than those, a version, a time and what ends a line take together. */
+/** More than those, a version, a time, what ends a line and what a piece may overwrite take together. */
 export const maxPiecesBytes = 256;
 
 const quote = 0x22;
 const rightBrace = 0x7d;
 const lineFeed = 0x0a;
 const noBytes = new Uint8Array(0);
-// With the quote behind them.
-const ops = {
+/** Each op, with the quote behind it. */
+export const opPieces = {
   insert: new Piece('insert"'),
   update: new Piece('update"'),
   delete: new Piece('delete"'),
@@ -182,7 +182,7 @@ function writeHead(line: ExportLine, out: DataView, start: number): number {
   at = writeText(appId, out, writePiece(linePieces.appId, out, at));
   at = writeText(table, out, writePiece(linePieces.table, out, at));
   at = writeText(id, out, writePiece(linePieces.id, out, at));
-  return writePiece(ops[op], out, writePiece(linePieces.op, out, at));
+  return writePiece(opPieces[op], out, writePiece(linePieces.op, out, at));
 }
 
 function lengthOf(text: unknown, member: string, line: ExportLine): number {

@@ -150,6 +150,7 @@ export function writeText(text: string, out: DataView, at: number): number {
   return at + length;
 }
 
+// Two, since one that was handed its table took an export by rows a tenth longer.
 function arePlainBytes(a: number, b: number, c: number, d: number): boolean {
   const plain = plainBytes;
   return (

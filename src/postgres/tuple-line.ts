@@ -1,6 +1,6 @@
 // One tuple to the bytes of its line, spliced: no member becomes a JavaScript value.
 
-import { linePieces, maxPiecesBytes } from '../format/encode-line.js';
+import { linePieces, maxPiecesBytes, opPieces } from '../format/encode-line.js';
 import type { LineFacts } from '../format/summary.js';
 import { rowUnmappable } from '../format/to-export-line.js';
 import { foreignRow, timeUnmappable } from './change-row.js';
@@ -16,7 +16,8 @@ import {
   writeInteger,
   writeUuid,
 } from '../format/json-bytes.js';
-import { Piece, writePiece } from '../format/piece.js';
+import { writePiece } from '../format/piece.js';
+import type { Piece } from '../format/piece.js';
 import type { LineBytes } from '../stream/line-bytes.js';
 import { LineTally } from './line-tally.js';
 import type { LogMember } from './log-table.js';
@@ -56,10 +57,7 @@ const fields = {
   createdAt: field('createdAt', linePieces.createdAt),
 } as const;
 
-const ops = ['insert', 'update', 'delete'].map((text) => ({
-  bytes: asciiBytes(text),
-  piece: new Piece(`${text}"`), // with the quote behind it
-}));
+const ops = Object.entries(opPieces).map(([op, piece]) => ({ bytes: asciiBytes(op), piece }));
 const emptyObject = asciiBytes('{}');
 const nullWord = asciiBytes('null');
 const quote = 0x22;

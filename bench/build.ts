@@ -30,6 +30,7 @@ export async function buildChild(source = 'child.ts'): Promise<string> {
     extends: '../../../tsconfig.json',
     // The types are the type check's business; here they would need a build of the package beforehand.
     compilerOptions: { noEmit: false, noCheck: true, rootDir: ROOT, outDir },
+    // The second is started by a candidate, in a process of its own.
     files: [`../../${source}`, '../../http-service.ts'],
     include: [],
   };

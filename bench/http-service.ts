@@ -1,6 +1,5 @@
 // The example's sync service in a process of its own, as a client of a real one finds it: told of its database,
 // it listens, says where, and ends with the process that has started it.
-import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
 
@@ -24,16 +23,10 @@ process.once('message', ({ databaseUrl, userId }: HttpServiceTask) => {
     authenticate: knownTokens({ token: userId }),
     log: () => undefined,
   });
-  service.listen(0, '127.0.0.1');
-  once(service, 'listening').then(
-    () => {
-      const { port } = service.address() as AddressInfo;
-      process.send?.({ port } satisfies HttpServiceAddress);
-    },
-    (error: unknown) => {
-      throw error;
-    },
-  );
+  service.listen(0, '127.0.0.1', () => {
+    const { port } = service.address() as AddressInfo;
+    process.send?.({ port } satisfies HttpServiceAddress);
+  });
 });
 process.once('disconnect', () => {
   process.exit();

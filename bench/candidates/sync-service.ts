@@ -11,7 +11,13 @@ import type { Job, Run } from '../job.js';
 export async function syncService({ databaseUrl, userId }: Job): Promise<Run> {
   const service = fork(new URL('../http-service.js', import.meta.url));
   service.send({ databaseUrl, userId } satisfies HttpServiceTask);
-  const [{ port }] = (await once(service, 'message')) as [HttpServiceAddress];
+  const ended = once(service, 'exit').then(([code, signal]) => {
+    throw new Error(`The service ended (${String(signal ?? code)}) before it listened`);
+  });
+  const [{ port }] = (await Promise.race([once(service, 'message'), ended])) as [
+    HttpServiceAddress,
+  ];
+  ended.catch(() => undefined);
   const url = `http://127.0.0.1:${port}/backup/export`;
   const refused = await responseTo(url, {});
   refused.resume();

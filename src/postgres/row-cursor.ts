@@ -36,7 +36,7 @@ export class RowCursor extends PortalCursor {
   callback?: () => void;
   readonly #listener: RowCursorListener;
   #tap: RowTap | undefined;
-  #tappedCount = 0;
+  #standInCount = 0;
   #isProven = false;
 
   constructor(
@@ -66,7 +66,7 @@ export class RowCursor extends PortalCursor {
   }
 
   override handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
-    if (message.fields.length === 0) this.#tappedCount += 1;
+    if (message.fields.length === 0) this.#standInCount += 1;
     else this.#listener.onRow(tupleOfTexts(message.fields));
   }
 
@@ -82,9 +82,9 @@ export class RowCursor extends PortalCursor {
     super.handleCommandComplete(message);
   }
 
-  /** Each row without fields must be one that the tap has read: else one is lost, or made up. */
+  /** Each row without fields must be one that the tap has put there: else rows are lost, or made up. */
   #expectInStep(): void {
-    if (this.#tap?.rowCount === this.#tappedCount) return;
+    if (this.#tap?.standInCount === this.#standInCount) return;
     this.#listener.onTapFailure(new TupleError('another number of rows'));
   }
 }

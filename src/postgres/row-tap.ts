@@ -1,6 +1,7 @@
 // The rows of a cursor as bytes, read off the socket before `pg` gets to see them: it would make a
-// text of every field of every row. What `pg` then finds is a row without fields, so that its own
-// reading of the messages goes on undisturbed.
+// text of every field of every row, and put a row of many chunks together in memory of its own. What
+// `pg` finds in their place are stand-ins, rows without fields: one for the rows that a chunk holds
+// next to each other, so that its own reading of the messages goes on undisturbed.
 
 import type { PgConnection } from './client.js';
 import { readInt32, TupleError } from './copy-frames.js';
@@ -9,7 +10,7 @@ import type { Tuple } from './copy-frames.js';
 // PostgreSQL manual, "Message Formats": one byte of type, an int32 length that counts itself, and the
 // body, which in a row begins with the int16 number of its fields.
 const headerBytes = 5;
-const countOffset = 6;
+const standInBytes = headerBytes + 2;
 const dataRow = 0x44;
 const rowDescription = 0x54;
 const portalSuspended = 0x73;
@@ -17,7 +18,7 @@ const portalSuspended = 0x73;
 const prologue: readonly number[] = [0x31, 0x32, rowDescription];
 // Notices, notifications and changes of parameters may come at any time.
 const asynchronous: readonly number[] = [0x4e, 0x41, 0x53];
-const maxFields = 255;
+const nowhere = -1;
 const noBytes = Buffer.alloc(0);
 const noFields = new Int32Array(0);
 
@@ -45,13 +46,18 @@ export class RowTap {
     ends: noFields,
   };
   #prologueIndex = 0;
-  #rowCount = 0;
   #isClosed = false;
   // The start of a message of which more is needed than has come.
   #partial = noBytes;
   #partialBytes = 0;
   // How many more bytes belong to a message of which nothing more is needed.
   #skipBytes = 0;
+  // The stand-in that `pg` reads: its length, and how much of it has been handed over.
+  #standInLength = 0;
+  #standInEnd = 0;
+  #standInCount = 0;
+  // Where in this chunk the last message begins when it is a stand-in that can be made longer.
+  #growingAt = nowhere;
 
   constructor(socket: PgConnection['stream'], listener: RowTapListener) {
     this.#socket = socket;
@@ -60,9 +66,9 @@ export class RowTap {
     socket.prependListener('data', this.#onData);
   }
 
-  /** The rows that were read so far, which `pg` finds without their fields. */
-  get rowCount(): number {
-    return this.#rowCount;
+  /** How many rows without fields `pg` finds in place of those that were read so far. */
+  get standInCount(): number {
+    return this.#standInCount;
   }
 
   /** Leaves everything that comes from here on to `pg`. */
@@ -74,6 +80,7 @@ export class RowTap {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    this.#growingAt = nowhere;
     try {
       let at = this.#goOn(chunk);
       if (at === chunk.length) return;
@@ -88,7 +95,7 @@ export class RowTap {
   };
 
   /**
-   * Takes the message at `at`, or what there is of it, and hides a row's fields in the chunk.
+   * Takes the message at `at`, or what there is of it; a row is replaced in the chunk.
    *
    * @returns where the next one starts
    */
@@ -101,10 +108,11 @@ export class RowTap {
     const needed = neededBytes(bytes, at);
     if (at + needed > bytes.length) {
       this.#partial = Buffer.allocUnsafeSlow(needed);
-      return this.#fill(chunk, at);
+      return this.#fillMessage(chunk, at);
     }
     // First, since `pg` throws at a row that it cannot read, where nobody can catch it.
-    if (bytes[at] === dataRow && needed > countOffset) chunk[at + countOffset] = 0;
+    if (bytes[at] === dataRow) this.#replace(chunk, at, at + needed, 0);
+    else this.#growingAt = nowhere;
     this.#take(bytes, at, needed);
     return this.#skip(chunk, at + needed, messageBytes(bytes, at) - needed);
   }
@@ -120,8 +128,10 @@ export class RowTap {
       const header = this.#partial;
       this.#partial = Buffer.allocUnsafeSlow(neededBytes(header, 0));
       header.copy(this.#partial);
+      // `pg` has been handed the header as it was.
+      if (header[0] === dataRow) this.#standIn(messageBytes(header, 0), headerBytes);
     }
-    at = this.#fill(chunk, at);
+    at = this.#fillMessage(chunk, at);
     const message = this.#partial;
     if (this.#partialBytes < message.length) return at;
     this.#partial = noBytes;
@@ -130,14 +140,52 @@ export class RowTap {
     return this.#skip(chunk, at, messageBytes(message, 0) - message.length);
   }
 
-  /** Copies from the chunk what the partial message lacks, and hides a row's fields in the chunk. */
+  /** Copies from the chunk what the partial message lacks. @returns where that ends */
   #fill(chunk: Buffer, from: number): number {
     const copied = chunk.copy(this.#partial, this.#partialBytes, from);
-    const countAt = from + countOffset - this.#partialBytes;
     this.#partialBytes += copied;
-    const end = from + copied;
-    if (this.#partial[0] === dataRow && countAt >= from && countAt < end) chunk[countAt] = 0;
+    return from + copied;
+  }
+
+  /** As `#fill`, of a message whose header has come; a row is replaced in the chunk. */
+  #fillMessage(chunk: Buffer, from: number): number {
+    const end = this.#fill(chunk, from);
+    const isRow = this.#partial[0] === dataRow;
+    if (isRow) this.#replace(chunk, from, end, this.#partial.length - this.#partialBytes);
     return end;
+  }
+
+  /**
+   * Puts into the chunk, from `start` to `end`, what `pg` reads instead of a row or a part of one.
+   *
+   * @param rest - how many bytes of the row are still to come
+   */
+  #replace(chunk: Buffer, start: number, end: number, rest: number): void {
+    const length = end - start;
+    if (this.#standInEnd === this.#standInLength) {
+      // Whatever is still to come must have room for a stand-in of its own.
+      const mayEnd = rest === 0 || rest >= standInBytes;
+      if (mayEnd && this.#growingAt !== nowhere) {
+        this.#standInEnd = this.#standInLength += length;
+        chunk.writeInt32BE(this.#standInLength - 1, this.#growingAt + 1);
+        return;
+      }
+      const isWhole = mayEnd && length >= standInBytes;
+      this.#standIn(isWhole ? length : length + rest, 0);
+      if (isWhole) this.#growingAt = start;
+    }
+    for (let at = start, from = this.#standInEnd; at < end && from < standInBytes; at += 1) {
+      chunk[at] = standInByte(this.#standInLength, from);
+      from += 1;
+    }
+    this.#standInEnd += length;
+  }
+
+  /** A stand-in of this length begins; `pg` has so much of it. */
+  #standIn(length: number, end: number): void {
+    this.#standInLength = length;
+    this.#standInEnd = end;
+    this.#standInCount += 1;
   }
 
   /** Passes over bytes of which nothing is needed, and over the rest of them in later chunks. */
@@ -164,11 +212,6 @@ export class RowTap {
   }
 
   #describe(fieldCount: number): void {
-    // Hidden in one byte of the number, since the other may have gone to `pg` already.
-    if (fieldCount > maxFields) {
-      this.close();
-      return;
-    }
     this.#row.starts = new Int32Array(fieldCount);
     this.#row.ends = new Int32Array(fieldCount);
   }
@@ -187,7 +230,6 @@ export class RowTap {
     }
     if (at !== end) throw new TupleError('fields of another length than their row');
     this.#row.bytes = bytes;
-    this.#rowCount += 1;
     this.#listener.onRow(this.#row);
     this.#row.bytes = noBytes;
   }
@@ -203,6 +245,12 @@ function neededBytes(bytes: Buffer, at: number): number {
   const type = bytes[at];
   if (type === dataRow) return Math.max(messageBytes(bytes, at), headerBytes);
   return type === rowDescription ? headerBytes + 2 : headerBytes;
+}
+
+/** One byte of a row without fields, which is `length` bytes long. */
+function standInByte(length: number, offset: number): number {
+  if (offset === 0) return dataRow;
+  return offset < headerBytes ? (length - 1) >> (8 * (headerBytes - 1 - offset)) : 0;
 }
 
 function messageBytes(bytes: Buffer, at: number): number {

@@ -5,6 +5,9 @@ import { integerOption } from '../stream/flush-policy.js';
 /** How many times its compressed size an entry may be, unless the reader says otherwise. */
 export const defaultMaxRatio = 200;
 
+/** How long `manifest.json` may be, unless the reader says otherwise: 1 MiB. */
+export const defaultMaxManifestBytes = 1024 * 1024;
+
 /** Limits of a reading. Beyond one, reading fails with `BACKUP_LIMIT_EXCEEDED`. */
 export interface ArchiveLimitOptions {
   /** Entries in the container. Default 8. */
@@ -34,7 +37,7 @@ export const archiveLimitNames = [
 /** Checks the limits and fills in the defaults. */
 export function archiveLimitsOf(options: ArchiveLimitOptions): ArchiveLimits {
   const { maxEntries = 8, maxEntryBytes = 2 ** 40, maxRatio = defaultMaxRatio } = options;
-  const { maxManifestBytes = 1024 * 1024 } = options;
+  const { maxManifestBytes = defaultMaxManifestBytes } = options;
   return {
     // The directory is read in one piece, with up to 192 KiB for each entry.
     maxEntries: integerOption('maxEntries', maxEntries, { min: 3, max: 1024 }),

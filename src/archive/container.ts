@@ -16,6 +16,15 @@ import type { ZipDirectory, ZipEntry } from './zip-directory.js';
 /** Called for each problem; may throw to stop. */
 export type ReportProblem = (problem: BackupError) => void;
 
+/** A manifest that was read. */
+export interface ReadManifest {
+  readonly manifest: Manifest;
+  /** `manifest.json` as it was. */
+  readonly bytes: Buffer;
+  /** Whether a trusted key has signed it. */
+  readonly isAuthentic: boolean;
+}
+
 /** A container whose directory has been checked; made by {@link readContainer}. */
 export class Container {
   readonly file: FileBytes;
@@ -37,14 +46,14 @@ export class Container {
    * Reads the manifest and checks its signature against the policy.
    *
    * @param report - told what is wrong with the signature, or with the archive's id
-   * @returns undefined when there is no manifest
+   * @returns undefined when there is no manifest; `bytes`: exactly what was parsed
    * @throws BackupError `BACKUP_MANIFEST_INVALID`, `BACKUP_FORMAT_UNSUPPORTED`,
    * `BACKUP_ARCHIVE_INVALID`
    */
   async manifest(
     policy: SignaturePolicy,
     report: ReportProblem,
-  ): Promise<{ readonly manifest: Manifest; readonly isAuthentic: boolean } | undefined> {
+  ): Promise<ReadManifest | undefined> {
     const bytes = await this.#small('manifest.json', this.#limits.maxManifestBytes);
     if (bytes === undefined) return undefined;
     // One byte more than a signature has is enough to see that it is none.
@@ -56,7 +65,7 @@ export class Container {
     const { isAuthentic, problem } = checkSignature(signed, policy);
     if (problem !== undefined) report(problem);
     if (archiveId !== undefined && archiveIdOf(bytes) !== archiveId) report(idMismatch());
-    return { manifest, isAuthentic };
+    return { manifest, bytes, isAuthentic };
   }
 
   /**

@@ -2,7 +2,10 @@
 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { BackupError } from '../errors.js';
 import type { ChangeRow } from '../format/change-row.js';
+import type { ExportLine } from '../format/export-line.js';
+import { comparePositions } from '../format/position.js';
 import type { ExportSummary } from '../format/summary.js';
 import { toExportLine } from '../format/to-export-line.js';
 import type { ChangeSource } from '../stream/change-source.js';
@@ -44,11 +47,19 @@ export function eventsInputOf(events: ChangeSource | EventBytes, userId: string)
 
 function serialized(source: ChangeSource, userId: string): EventsInput {
   let foreign: TypeError | undefined;
+  let lineNumber = 0;
+  let last: ExportLine | undefined;
   const bytes = new JsonlSerializer({
     map: (row: ChangeRow) => {
-      if (row.userId === userId) return toExportLine(row);
-      foreign = foreignEvents();
-      throw foreign;
+      if (row.userId !== userId) {
+        foreign = foreignEvents();
+        throw foreign;
+      }
+      const line = toExportLine(row);
+      lineNumber += 1;
+      if (last !== undefined) assertOrder(last, line, lineNumber);
+      last = line;
+      return line;
     },
   });
   // Its failure reaches whoever reads the serializer, and leaving early closes the source.
@@ -56,6 +67,15 @@ function serialized(source: ChangeSource, userId: string): EventsInput {
     source[Symbol.asyncDispose]().catch(() => undefined),
   );
   return { bytes: unlessUnheard(bytes), foreign: () => foreign };
+}
+
+// A host's source may give rows in any order, and no reader takes an archive of them.
+function assertOrder(last: ExportLine, line: ExportLine, lineNumber: number): void {
+  const order = comparePositions(line, last);
+  if (order > 0) return;
+  const reason = order < 0 ? 'earlier' : 'repeated';
+  const message = `row ${lineNumber} ${order < 0 ? 'should stand before' : 'is the same event as'} the row before it`;
+  throw new BackupError('BACKUP_ORDER_VIOLATED', message, { lineNumber, reason });
 }
 
 // Reading tells of every error; one that comes before or after the reading would end the process.

@@ -20,9 +20,10 @@ import { refuseUnknown } from '../stream/option-names.js';
 import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
-import type { Container } from './container.js';
+import type { Container, ReadManifest } from './container.js';
 import { openFileBytes } from './file-bytes.js';
 import type { FileBytes } from './file-bytes.js';
+import type { SignaturePolicy } from './signature.js';
 import { signaturePolicyOf } from './signature-policy.js';
 import {
   signalOption,
@@ -31,6 +32,7 @@ import {
   verifyOptionNames,
   verifyRequestOf,
 } from './verify.js';
+import type { VerifyRequest } from './verify.js';
 
 /** Options of {@link openArchive}. */
 export interface OpenArchiveOptions extends ArchiveLimitOptions {
@@ -79,7 +81,7 @@ export async function openArchive(
     const container = await readContainer(bytes, limits, refuse);
     const opened = await container.manifest(policy, refuse);
     // A container without a manifest was refused above.
-    return new ZipArchive(container, limits, opened?.manifest as Manifest);
+    return new ZipArchive(container, { limits, policy, opened: opened as ReadManifest });
   } catch (error) {
     await bytes.close();
     throw error;
@@ -90,16 +92,22 @@ function refuse(problem: BackupError): never {
   throw problem;
 }
 
+interface Opening {
+  readonly limits: ArchiveLimits;
+  readonly policy: SignaturePolicy;
+  readonly opened: ReadManifest;
+}
+
 class ZipArchive implements Archive {
   readonly manifest: Manifest;
   readonly #container: Container;
-  readonly #limits: ArchiveLimits;
+  readonly #opening: Opening;
   #isClosed = false;
 
-  constructor(container: Container, limits: ArchiveLimits, manifest: Manifest) {
+  constructor(container: Container, opening: Opening) {
     this.#container = container;
-    this.#limits = limits;
-    this.manifest = manifest;
+    this.#opening = opening;
+    this.manifest = opening.opened.manifest;
   }
 
   bytes(): AsyncIterable<Uint8Array> {
@@ -120,7 +128,7 @@ class ZipArchive implements Archive {
   async verify(options: ArchiveVerifyOptions = {}): Promise<VerifyReport> {
     this.#assertOpen();
     refuseUnknown('verify', options, verifyOptionNames);
-    return verifyFile(this.#file, this.#limits, verifyRequestOf(options));
+    return verifyFile(this.#file, this.#opening.limits, this.#requestOf(options));
   }
 
   verifiedLines(
@@ -130,8 +138,8 @@ class ZipArchive implements Archive {
     refuseUnknown('verifiedLines', options, [...verifyOptionNames, 'maxDepth']);
     const { maxDepth } = options;
     if (maxDepth !== undefined) integerOption('maxDepth', maxDepth, { min: 1 });
-    const request = { ...verifyRequestOf(options), maxDepth };
-    return verifiedFileLines(this.#file, this.#limits, request);
+    const request = { ...this.#requestOf(options), maxDepth };
+    return verifiedFileLines(this.#file, this.#opening.limits, request);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -141,6 +149,16 @@ class ZipArchive implements Archive {
 
   get #file(): FileBytes {
     return this.#container.file;
+  }
+
+  // What the caller demanded at the opening holds until something else is demanded, and of a file that
+  // somebody has written to since, nothing does.
+  #requestOf(options: ArchiveVerifyOptions): VerifyRequest {
+    const { policy, opened } = this.#opening;
+    const request = { ...verifyRequestOf(options), openedManifest: opened.bytes };
+    const { trustedKeys, requireSignature } = options;
+    const hasOwnPolicy = trustedKeys !== undefined || requireSignature !== undefined;
+    return hasOwnPolicy ? request : { ...request, policy };
   }
 
   async *#eachLine(

@@ -119,10 +119,18 @@ export class LinesCheck implements VerifiedLines {
   }
 }
 
+const maxSpellings = 16;
+// More than any manifest lists, which is 1 MiB by default: no memory is kept for the rest.
+const maxAppsLength = 64 * 1024 * 1024;
+
 // What the manifest tells of the lines besides their bytes and count.
 class LineFactsCheck {
   readonly #scanner: LineScanner;
-  readonly #apps: { readonly bytes: Buffer; readonly app: string }[] = [];
+  readonly #apps = new Set<string>();
+  #appsLength = 0;
+  #areTooManyApps = false;
+  // How the first apps are spelt: nearly every line's app is found here without a text of it.
+  readonly #spellings: Buffer[] = [];
   #schemaVersionMin = Infinity;
   #schemaVersionMax = 0;
   #maxLineBytes = 0;
@@ -157,7 +165,7 @@ class LineFactsCheck {
 
   compare(manifest: Manifest, report: ReportProblem): void {
     const found: Partial<Record<keyof Manifest, unknown>> = {
-      apps: sortByUtf8([...new Set(this.#apps.map(({ app }) => app))]),
+      apps: this.#areTooManyApps ? undefined : sortByUtf8([...this.#apps]),
       schemaVersionMin: this.#first && this.#schemaVersionMin,
       schemaVersionMax: this.#first && this.#schemaVersionMax,
       // Older manifests do not have these.
@@ -174,11 +182,17 @@ class LineFactsCheck {
     const { bytes } = this.#scanner;
     const start = this.#scanner.starts[lineIndex.appId] ?? 0;
     const end = this.#scanner.ends[lineIndex.appId] ?? 0;
-    for (const known of this.#apps) {
-      if (equalsAt(bytes, start, end, known.bytes)) return;
+    for (const spelling of this.#spellings) {
+      if (equalsAt(bytes, start, end, spelling)) return;
     }
-    const spelt = Buffer.from(bytes.subarray(start, end));
-    this.#apps.push({ bytes: spelt, app: this.#scanner.text('appId') });
+    if (this.#spellings.length < maxSpellings) {
+      this.#spellings.push(Buffer.from(bytes.subarray(start, end)));
+    }
+    const app = this.#scanner.text('appId');
+    if (this.#areTooManyApps || this.#apps.has(app)) return;
+    this.#apps.add(app);
+    this.#appsLength += app.length;
+    this.#areTooManyApps = this.#appsLength > maxAppsLength;
   }
 
   #position(): Position {

@@ -9,6 +9,7 @@ import type {
   VerifiedLines,
   VerifyReport,
 } from '../stream/archive-port.js';
+import { withDetails } from '../stream/archive-port.js';
 import { integerOption } from '../stream/flush-policy.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { refuseUnknown } from '../stream/option-names.js';
@@ -82,6 +83,8 @@ export interface VerifyRequest {
   readonly maxProblems: number;
   readonly maxLineBytes: number | undefined;
   readonly signal: AbortSignal | undefined;
+  /** What `manifest.json` was when the archive was opened, where it was opened before. */
+  readonly openedManifest?: Buffer | undefined;
 }
 
 /** Checks the options of a verification. */
@@ -138,6 +141,10 @@ export async function* verifiedFileLines(
   if (container === undefined) return report.finish();
   const opened = await report.guarded(() => container.manifest(request.policy, report.add));
   const manifest = opened?.manifest;
+  const { openedManifest } = request;
+  if (openedManifest !== undefined && opened?.bytes.equals(openedManifest) === false) {
+    report.add(manifestReplaced());
+  }
   if (manifest !== undefined) checkExpectations(manifest, request, report);
   try {
     yield* checkedEvents(container, manifest, { request, report });
@@ -159,6 +166,11 @@ function checkExpectations(manifest: Manifest, request: VerifyRequest, report: R
     const details = { reason, member: 'archiveId' };
     report.addUnexpected(new BackupError('BACKUP_MANIFEST_INVALID', message, details));
   }
+}
+
+function manifestReplaced(): BackupError<'BACKUP_MANIFEST_INVALID'> {
+  const reason = 'not the one that was there when the archive was opened';
+  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json is ${reason}`, { reason });
 }
 
 interface EventsToCheck {
@@ -253,7 +265,7 @@ class Report {
     this.#problemCount += 1;
     if (this.#problems.length === this.#maxProblems) return;
     const told = details as Partial<ArchiveProblem>;
-    this.#problems.push({
+    const listed: ArchiveProblem = {
       code,
       message,
       ...entryOf(code),
@@ -263,7 +275,8 @@ class Report {
       ...(told.byteOffset !== undefined && { byteOffset: told.byteOffset }),
       ...(told.member !== undefined && { member: told.member }),
       ...place,
-    });
+    };
+    this.#problems.push(withDetails(listed, details));
   }
 }
 

@@ -11,6 +11,8 @@ import { hasVouchedDigest } from '../stream/digest.js';
 import { integerOption, maxTimerMs } from '../stream/flush-policy.js';
 import { refuseUnknown } from '../stream/option-names.js';
 import { identified } from './archive-id.js';
+import { limitExceeded } from './archive-invalid.js';
+import { defaultMaxManifestBytes } from './archive-limits.js';
 import { ByteSink } from './byte-sink.js';
 import type { CompressionLevel } from './deflate-blocks.js';
 import { eventsInputOf } from './events-input.js';
@@ -81,7 +83,9 @@ const optionNames = [
  * @param destination - takes the bytes; its back-pressure is obeyed
  * @returns the manifest
  * @throws TypeError or RangeError for options that are none, and when events are another user's;
- * BackupError `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; whatever the events fail with;
+ * BackupError `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; `BACKUP_ORDER_VIOLATED` for a
+ * `ChangeSource` whose rows do not rise by `(createdAt, id)`; `BACKUP_LIMIT_EXCEEDED` when the manifest
+ * would be longer than readers take, for its apps; whatever the events fail with;
  * `signal.reason` after an abort
  *
  * @example
@@ -184,6 +188,10 @@ async function writeEntries(
   const { bytes, tally, plan } = from;
   await zip.addStream('events.jsonl', tallied(bytes, tally), plan);
   const { manifest, bytes: manifestBytes } = identified(manifestOf(bytes.summary(), tally, plan));
+  // No archive at all is better than one that its own reader refuses.
+  if (manifestBytes.length > defaultMaxManifestBytes) {
+    throw limitExceeded('maxManifestBytes', defaultMaxManifestBytes, 'manifest.json');
+  }
   await zip.add('manifest.json', manifestBytes);
   if (plan.signing !== undefined) {
     const signature = signManifest(manifestBytes, plan.signing.key);

@@ -126,7 +126,7 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
     [],
   );
   const { upcaster, onConflict = 'stop', batchSize, onProgress, maxLineBytes, maxDepth } = options;
-  if (upcaster !== undefined && typeof (upcaster as Partial<Upcaster>).upcast !== 'function') {
+  if (upcaster !== undefined && !isUpcaster(upcaster)) {
     throw new TypeError('upcaster must come from createUpcaster');
   }
   if (!conflictPolicies.includes(onConflict)) {
@@ -149,6 +149,10 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
     maxDepth: optional('maxDepth', maxDepth),
     verify: verifyOptionsOf(options, scope),
   };
+}
+
+function isUpcaster({ current, upcast, explain }: Partial<Upcaster>): boolean {
+  return Number.isInteger(current) && [upcast, explain].every((one) => typeof one === 'function');
 }
 
 function verifyOptionsOf(options: RestoreOptions, scope: ExportRequest): ArchiveVerifyOptions {

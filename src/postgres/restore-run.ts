@@ -78,6 +78,7 @@ export class RestoreRun {
     const stops = onConflict === 'stop' && planned.conflictCount > 0;
     const skipped = planned.presentCount + planned.repeatedCount + planned.conflictCount;
     if (dryRun) {
+      await this.#writer().prepare();
       await this.#session.rollBack();
       return reportOf(staged, planned, { dryRun, newCount: staged.stagedCount - skipped, stops });
     }

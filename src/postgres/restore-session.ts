@@ -24,6 +24,7 @@ export class RestoreSession {
   #lineCount = 0;
   #awaits: 'database' | 'source' = 'database';
   #isCommitting = false;
+  #hasCommitted = false;
   #isOver = false;
   readonly #durationTimer: NodeJS.Timeout;
 
@@ -156,11 +157,15 @@ export class RestoreSession {
     try {
       result = await this.race(this.#leased.query('COMMIT'));
     } catch (cause) {
-      throw this.fail(cause instanceof BackupError ? cause : commitFailed(cause, this.place));
+      throw this.fail(
+        cause instanceof BackupError ? cause : commitFailed(cause, this.place, this.#hasCommitted),
+      );
     }
     // An aborted transaction answers COMMIT with ROLLBACK, and that is no error to the driver.
-    if (result.command !== 'COMMIT') throw this.fail(sinkFailed(undefined, this.place));
+    if (result.command !== 'COMMIT')
+      throw this.fail(sinkFailed(undefined, this.place, this.#hasCommitted));
     this.#isCommitting = false;
+    this.#hasCommitted = true;
     this.#watch.stop();
   }
 
@@ -205,7 +210,7 @@ export class RestoreSession {
       );
     }
     return this.fail(
-      this.#isCommitting ? commitFailed(cause, this.place) : sinkFailed(cause, this.place),
+      (this.#isCommitting ? commitFailed : sinkFailed)(cause, this.place, this.#hasCommitted),
     );
   }
 

@@ -2,7 +2,7 @@
 
 import { poolOption } from './client.js';
 import type { PgPool } from './client.js';
-import { isRestoreInput } from './restore-input.js';
+import { isArchive, isRestoreInput } from './restore-input.js';
 import type { RestoreInput } from './restore-input.js';
 import { restoreRequestOf } from './restore-options.js';
 import type { RestoreOptions } from './restore-options.js';
@@ -57,6 +57,15 @@ export async function restoreToPostgres(
   const request = restoreRequestOf(options);
   if (!isRestoreInput(input)) {
     throw new TypeError('a restore takes an archive, or an iterable of lines or bytes');
+  }
+  const { verify } = request;
+  if (isArchive(input)) {
+    // Made and not begun: it checks what the archive is asked for, before anything is connected to.
+    input.verifiedLines(verify);
+  } else if (verify.trustedKeys ?? verify.requireSignature ?? verify.expectArchiveId) {
+    throw new TypeError(
+      'trustedKeys, requireSignature and expectArchiveId are asked of an archive: lines and bytes have no signature',
+    );
   }
   return new RestoreRun(pool, input, request).run();
 }

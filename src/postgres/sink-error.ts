@@ -22,6 +22,8 @@ const stageTexts: Readonly<Record<SinkStage, string>> = {
   commit: 'the restore could not be committed',
 };
 
+const stays = 'the batches before it are committed, and restoring again goes on after them';
+
 interface DriverError {
   readonly code?: unknown;
   readonly severity?: unknown;
@@ -29,8 +31,16 @@ interface DriverError {
   readonly column?: unknown;
 }
 
-/** Wraps what `pg` threw. Neither its message nor its detail is kept: they may quote rows. */
-export function sinkFailed(cause: unknown, place: SinkPlace): BackupError<'BACKUP_SINK_FAILED'> {
+/**
+ * Wraps what `pg` threw. Neither its message nor its detail is kept: they may quote rows.
+ *
+ * @param hasCommitted - whether batches before this one are committed
+ */
+export function sinkFailed(
+  cause: unknown,
+  place: SinkPlace,
+  hasCommitted = false,
+): BackupError<'BACKUP_SINK_FAILED'> {
   const { code, where, column } = (cause ?? {}) as DriverError;
   const sqlState = typeof code === 'string' && sqlStatePattern.test(code) ? code : undefined;
   // Of what the server says about a COPY only the number of the row is taken, which is the line's.
@@ -43,7 +53,7 @@ export function sinkFailed(cause: unknown, place: SinkPlace): BackupError<'BACKU
   ].join(', ');
   return new BackupError(
     'BACKUP_SINK_FAILED',
-    `${stageTexts[place.stage]}${what === '' ? '' : ` (${what})`}; nothing of it stays`,
+    `${stageTexts[place.stage]}${what === '' ? '' : ` (${what})`}; ${hasCommitted ? stays : 'nothing of it stays'}`,
     {
       ...place,
       ...(sqlState !== undefined && { sqlState }),
@@ -51,6 +61,20 @@ export function sinkFailed(cause: unknown, place: SinkPlace): BackupError<'BACKU
       ...(typeof column === 'string' && sqlState?.startsWith('23') === true && { column }),
     },
     cause,
+  );
+}
+
+/** A column that would hold something else than the line gives it. */
+export function valueUnheld(
+  column: string,
+  lineNumber: number,
+  place: SinkPlace,
+): BackupError<'BACKUP_SINK_FAILED'> {
+  return new BackupError(
+    'BACKUP_SINK_FAILED',
+    `${column} of ${place.relation} cannot hold what line ${lineNumber} has for it, for its length or ` +
+      'precision: make the column wider; nothing is written',
+    { ...place, column, lineNumber },
   );
 }
 
@@ -83,9 +107,11 @@ export function outOfCopy(): Error {
  * The answer to COMMIT did not come. An answer of severity ERROR is one: the transaction was rolled
  * back. A connection that ends, and a FATAL, may come before the commit or after it.
  */
-export function commitFailed(cause: unknown, place: SinkPlace): BackupError {
+export function commitFailed(cause: unknown, place: SinkPlace, hasCommitted: boolean): BackupError {
   const { severity } = (cause ?? {}) as DriverError;
-  return severity === 'ERROR' ? sinkFailed(cause, place) : commitUnknown(place.lineCount, cause);
+  return severity === 'ERROR'
+    ? sinkFailed(cause, place, hasCommitted)
+    : commitUnknown(place.lineCount, cause);
 }
 
 /** Nobody knows whether the transaction was committed. */

@@ -7,7 +7,8 @@ import { lockLog } from './restore-lock.js';
 import type { RestoreRequest } from './restore-options.js';
 import type { RestoreConflict } from './restore-report.js';
 import type { RestoreSession } from './restore-session.js';
-import type { ColumnTypes, StageSql } from './stage-sql.js';
+import { valueUnheld } from './sink-error.js';
+import type { ColumnType, ColumnTypes, StageSql } from './stage-sql.js';
 
 /** How many lines are written by one statement. */
 const sliceLines = 20_000;
@@ -54,6 +55,22 @@ export class SliceWriter {
   }
 
   /**
+   * Looks at the log's columns before anything is written.
+   *
+   * @throws BackupError `BACKUP_SINK_FAILED` for a column whose length or precision is not enough for a
+   * line's value: Postgres would round it, or cut it, and say nothing
+   */
+  async prepare(): Promise<void> {
+    const session = this.#session;
+    this.#types = await this.#columnTypes();
+    for (const { column, text } of this.#sql.findUnheld(this.#types)) {
+      const { rows } = await session.query(text, undefined, true);
+      const { line } = rows[0] as { readonly line: string | null };
+      if (line !== null) throw session.fail(valueUnheld(column, Number(line), session.place));
+    }
+  }
+
+  /**
    * Writes and commits all lines as new ones, in one transaction. `onSlice` as in {@link write}.
    *
    * @returns false when a line was not taken as one; then nothing is written
@@ -63,7 +80,7 @@ export class SliceWriter {
     onSlice: (lineCount: number) => Promise<void>,
   ): Promise<boolean> {
     const session = this.#session;
-    this.#types = await this.#columnTypes();
+    await this.prepare();
     await session.query('SAVEPOINT backup_streams_all');
     for (let after = 0; after < lineCount; after += sliceLines) {
       const until = Math.min(after + sliceLines, lineCount);
@@ -86,7 +103,7 @@ export class SliceWriter {
     const session = this.#session;
     const { batchSize } = this.#request;
     this.#skips = skips;
-    this.#types = await this.#columnTypes();
+    await this.prepare();
     const end = newCount === 0 ? 0 : lineCount;
     if (skips && end > 0) {
       await session.query(this.#sql.indexSkipped, undefined, true);
@@ -194,6 +211,6 @@ export class SliceWriter {
     const { log } = this.#request.scope;
     const { rows } = await this.#session.query(this.#sql.columnTypes, [log.schema, log.table]);
     const { types } = rows[0] as { readonly types: string };
-    return new Map(Object.entries(JSON.parse(types) as Record<string, string>));
+    return new Map(Object.entries(JSON.parse(types) as Record<string, ColumnType>));
   }
 }

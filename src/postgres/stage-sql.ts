@@ -8,8 +8,16 @@ const stage = 'pg_temp.backup_streams_stage';
 const again = 'pg_temp.backup_streams_again';
 const skip = 'pg_temp.backup_streams_skip';
 
-/** The type of each of the log's columns that a restore writes, as SQL. */
-export type ColumnTypes = ReadonlyMap<string, string>;
+/** The type of a column, as SQL. */
+export interface ColumnType {
+  /** Without length or precision: a cast to `char(5)` would cut what does not fit, an INSERT refuses it. */
+  readonly type: string;
+  /** With them, where it has any: what it holds may be less than what it is given. */
+  readonly narrow: string | null;
+}
+
+/** The type of each of the log's columns. */
+export type ColumnTypes = ReadonlyMap<string, ColumnType>;
 
 // Where each of a row's members stands in the stage. Texts compare by their bytes, whatever the
 // database's collation thinks equal.
@@ -38,8 +46,12 @@ export class StageSql {
 
   /** The types of the log's columns: `$1` schema, `$2` table. */
   readonly columnTypes = `
-    SELECT json_object_agg(a.attname, format_type(a.atttypid, NULL))::text AS types
+    SELECT json_object_agg(a.attname, json_build_object(
+             'type', format_type(a.atttypid, -1),
+             'narrow', CASE WHEN a.atttypmod <> -1 OR y.typtype = 'd'
+                            THEN format_type(a.atttypid, a.atttypmod) END))::text AS types
       FROM pg_catalog.pg_attribute AS a
+      JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
       JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname = $1::text AND c.relname = $2::text AND a.attnum > 0 AND NOT a.attisdropped`;
@@ -167,12 +179,41 @@ export class StageSql {
       values.set(column, this.#extraValue(column, `s.x${index}`, types));
     }
     const names = [...values.keys()].map(quoteIdentifier);
-    const cast = [...values].map(([column, value]) => `(${value})::${types.get(column) ?? 'text'}`);
+    const cast = [...values].map(
+      ([column, value]) => `(${value})::${types.get(column)?.type ?? 'text'}`,
+    );
     return `
     INSERT INTO ${quotedRelation(this.#log)} (${names.join(', ')})
     SELECT ${cast.join(', ')} FROM ${stage} AS s
      WHERE ${inSlice('$2', '$3', skips)} ORDER BY s.line
     ${tolerates ? 'ON CONFLICT DO NOTHING' : ''}`;
+  }
+
+  /**
+   * For each column that has a length or a precision: the first line whose value would not be in it as
+   * it is in the line.
+   */
+  findUnheld(types: ColumnTypes): readonly { readonly column: string; readonly text: string }[] {
+    const { columns, extraColumns } = this.#log;
+    const values = new Map<string, readonly [written: string, given: string]>();
+    for (const [member, name] of staged) {
+      const column = columns[member];
+      const narrow = types.get(column)?.narrow;
+      if (narrow) values.set(column, [`(s.${name})::${narrow}`, `s.${name}`]);
+    }
+    for (const [index, [, column]] of extraColumns.entries()) {
+      if (!types.get(column)?.narrow) continue;
+      values.set(column, [
+        `to_jsonb(${this.#extraValue(column, `s.x${index}`, types)})`,
+        `s.x${index}`,
+      ]);
+    }
+    return [...values].map(([column, [written, given]]) => ({
+      column,
+      text: `SELECT min(s.line)::text AS line FROM ${stage} AS s
+              WHERE ${given} IS NOT NULL
+                AND (${written})::text COLLATE "C" IS DISTINCT FROM (${given})::text COLLATE "C"`,
+    }));
   }
 
   /**
@@ -195,7 +236,7 @@ export class StageSql {
 
   // to_jsonb's way back. A record knows how for every type; jsonb itself must not lose its null.
   #extraValue(column: string, value: string, types: ColumnTypes): string {
-    if (types.get(column) === 'jsonb') return value;
+    if (types.get(column)?.type === 'jsonb') return value;
     const name = `'${column.replaceAll("'", "''")}'`;
     const literal = column.includes('\\') ? `E${name.replaceAll('\\', '\\\\')}` : name;
     return (

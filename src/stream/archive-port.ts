@@ -1,7 +1,7 @@
 // The port that archives come through: the zip reader is one, and a restore knows no other.
 
 import type { KeyObject } from 'node:crypto';
-import type { BackupErrorCode } from '../errors.js';
+import type { BackupError, BackupErrorCode } from '../errors.js';
 import type { ExportLine } from '../format/export-line.js';
 import type { Manifest } from '../format/manifest.js';
 import type { ScannedLine } from '../format/scanned-line.js';
@@ -69,6 +69,22 @@ export interface ArchiveProblem {
   readonly byteOffset?: number;
   /** The member of the manifest or of the line. */
   readonly member?: string;
+}
+
+const problemDetails = new WeakMap<ArchiveProblem, BackupError['details']>();
+
+/** Keeps the details of the error that a problem was, for who makes an error of it again. */
+export function withDetails(
+  problem: ArchiveProblem,
+  details: BackupError['details'],
+): ArchiveProblem {
+  problemDetails.set(problem, details);
+  return problem;
+}
+
+/** What {@link withDetails} has kept. */
+export function detailsOf(problem: ArchiveProblem): BackupError['details'] | undefined {
+  return problemDetails.get(problem);
 }
 
 /** What a verification found. */

@@ -1,15 +1,43 @@
 // What a restore does not take: it says where, and nothing is written.
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 
-import { type BackupErrorCode, createUpcaster } from '../../src/index.js';
-import type { RestoreOptions } from '../../src/postgres/index.js';
+import { openArchive, writeArchive } from '../../src/archive/index.js';
+import {
+  type BackupErrorCode,
+  type Upcaster,
+  changeSourceFrom,
+  createUpcaster,
+} from '../../src/index.js';
+import { type RestoreOptions, restoreToPostgres } from '../../src/postgres/index.js';
+import { changeRows } from '../support/change-rows.js';
+import { collectBytes } from '../support/collect.js';
 import { STRANGER, USER } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
 
 const identity = <T>(line: T): T => line;
+
+const unusedPool = {
+  connect: () => assert.fail('nothing is to be connected to'),
+} as unknown as Parameters<typeof restoreToPostgres>[0];
+
+async function signedArchive(): Promise<Buffer> {
+  const out = new PassThrough();
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const [bytes] = await Promise.all([
+    collectBytes(out),
+    writeArchive(out, {
+      userId: 'user-1',
+      events: changeSourceFrom(changeRows(3)),
+      signingKey: privateKey,
+    }),
+  ]);
+  return bytes;
+}
 
 test('L10 a name twice in data goes in as jsonb keeps it, and the report says so', () =>
   withEmptyLog(async (_db, pool) => {
@@ -190,3 +218,61 @@ test('wrong options are a TypeError before any I/O', async () => {
   await assert.rejects(restore(pool, Buffer.from('x') as never), TypeError);
   await assert.rejects(restore({} as never, ''), TypeError);
 });
+
+describe('what is asked of an archive', () => {
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const asked: Readonly<Record<string, object>> = {
+    'trusted keys': { trustedKeys: [publicKey] },
+    'a signature': { requireSignature: true },
+    'an id': { expectArchiveId: '0'.repeat(32) },
+  };
+  for (const [what, options] of Object.entries(asked)) {
+    test(`${what}: lines have none, which is said before anything is connected to`, async () => {
+      const lines = [Buffer.from(lineText(1))];
+      await assert.rejects(
+        restoreToPostgres(unusedPool, lines, { userId: USER, ...options }),
+        TypeError,
+      );
+    });
+  }
+
+  const wrong: Readonly<Record<string, object>> = {
+    'no key at all': { trustedKeys: [] },
+    'a key that is none': { trustedKeys: ['x'] },
+    'keys that are no list': { trustedKeys: 'x' },
+    'a signature by nobody': { requireSignature: true },
+    'a requirement that is none': { requireSignature: 'x' },
+    'an id that is none': { expectArchiveId: 'nonsense' },
+  };
+  for (const [what, options] of Object.entries(wrong)) {
+    test(`${what}: said before anything is connected to`, async () => {
+      const bytes = await signedArchive();
+      await using archive = await openArchive(bytes);
+      await assert.rejects(
+        restoreToPostgres(unusedPool, archive, { userId: USER, ...options }),
+        TypeError,
+      );
+    });
+  }
+});
+
+test('an upcaster that is half of one is refused at the call', async () => {
+  const upcaster = { current: 1, upcast: identity } as unknown as Upcaster;
+  const lines = [Buffer.from(lineText(1))];
+  await assert.rejects(restoreToPostgres(unusedPool, lines, { userId: USER, upcaster }), TypeError);
+});
+
+test('in batches, a failure says that those before it are committed', () =>
+  withEmptyLog(async (db, pool) => {
+    await db.admin.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF NEW.record_id = 'row-25' THEN RAISE 'no'; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON sync_changes FOR EACH ROW EXECUTE FUNCTION refuse()`);
+    const text = Array.from({ length: 30 }, (_, index) => lineText(index + 1)).join('');
+    const whole = await failsWith(restore(pool, text), 'BACKUP_SINK_FAILED');
+    assert.match(whole.message, /nothing of it stays$/);
+    assert.equal(await countRows(db), 0);
+    const inBatches = await failsWith(restore(pool, text, { batchSize: 10 }), 'BACKUP_SINK_FAILED');
+    assert.match(inBatches.message, /are committed/);
+    assert.equal(await countRows(db), 20);
+  }));

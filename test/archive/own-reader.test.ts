@@ -1,0 +1,59 @@
+// What an archive's own reader would refuse is not written; what it takes, it takes in bounded time.
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+
+import { verifyArchive, writeArchive } from '../../src/archive/index.js';
+import { type ChangeRow, changeSourceFrom } from '../../src/index.js';
+import { changeRows } from '../support/change-rows.js';
+import { collectBytes } from '../support/collect.js';
+import { failsWith } from '../support/failures.js';
+
+async function archiveOf(rows: readonly ChangeRow[]): Promise<Buffer> {
+  const out = new PassThrough();
+  const [bytes] = await Promise.all([
+    collectBytes(out),
+    writeArchive(out, { userId: 'user-1', events: changeSourceFrom(rows) }),
+  ]);
+  return bytes;
+}
+
+test('rows that do not rise fail the writing, which names the first of them', async () => {
+  const [first, second, third] = changeRows(3) as [ChangeRow, ChangeRow, ChangeRow];
+  const earlier = await failsWith(archiveOf([first, third, second]), 'BACKUP_ORDER_VIOLATED');
+  assert.deepEqual(earlier.details, { lineNumber: 3, reason: 'earlier' });
+  const repeated = await failsWith(archiveOf([first, second, second]), 'BACKUP_ORDER_VIOLATED');
+  assert.deepEqual(repeated.details, { lineNumber: 3, reason: 'repeated' });
+});
+
+test('rows of one time rise by their ids, whatever their case', async () => {
+  const createdAt = '2026-04-14T10:00:00Z';
+  const rows = ['A0', 'b0', 'C0'].map((start) => ({
+    ...(changeRows(1)[0] as ChangeRow),
+    id: `${start}000000-0000-4000-8000-000000000000`,
+    createdAt,
+  }));
+  assert.equal((await verifyArchive(await archiveOf(rows))).ok, true);
+});
+
+test('more apps than a manifest can list fail the writing', async () => {
+  const rows = changeRows(30_000).map((row, index) => ({
+    ...row,
+    appId: `an app with a name of forty characters ${String(index)}`,
+  }));
+  const { details } = await failsWith(archiveOf(rows), 'BACKUP_LIMIT_EXCEEDED');
+  assert.deepEqual(details, {
+    limit: 'maxManifestBytes',
+    limitValue: 1024 * 1024,
+    entry: 'manifest.json',
+  });
+});
+
+test('many apps are verified one by one', async () => {
+  const rows = changeRows(2_000).map((row, index) => ({
+    ...row,
+    appId: `app ${String(index % 900)}`,
+  }));
+  const { ok, manifest } = await verifyArchive(await archiveOf(rows));
+  assert.deepEqual([ok, manifest?.apps.length], [true, 900]);
+});

@@ -45,6 +45,9 @@ export class ChangeStore {
     this.#records.set(key, record);
     switch (change.op) {
       case 'insert':
+        // Made anew after it was deleted.
+        if (record.deletedAt !== undefined) record.values.clear();
+        record.deletedAt = undefined;
         for (const [name, value] of Object.entries(change.data as object)) {
           // An update that came first has the say.
           if (!record.values.has(name)) record.values.set(name, { value, updatedAt: '' });
@@ -54,7 +57,7 @@ export class ChangeStore {
         // The later time wins, field by field, so that order between clients does not matter.
         for (const [name, field] of Object.entries(change.fields)) {
           const there = record.values.get(name);
-          if (there === undefined || there.updatedAt < field.updatedAt) {
+          if (there === undefined || isLater(field.updatedAt, there.updatedAt)) {
             record.values.set(name, field);
           }
         }
@@ -64,4 +67,9 @@ export class ChangeStore {
         return;
     }
   }
+}
+
+// Not as texts: a time without a fraction, 10:05:00Z, would come after 10:05:00.500Z.
+function isLater(time: string, than: string): boolean {
+  return than === '' || Date.parse(time) > Date.parse(than);
 }

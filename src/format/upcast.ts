@@ -68,18 +68,25 @@ const heldMembers = ['eventId', 'appId', 'table', 'id', 'clientId', 'createdAt']
  * ```ts
  * import { createUpcaster, RawJson } from 'backup-streams';
  *
+ * // An object with one member called otherwise; its values' texts are moved, not parsed.
+ * function renamed(json: unknown, from: string, to: string): unknown {
+ *   if (!(json instanceof RawJson) || !json.text.startsWith('{')) return json;
+ *   const members = [...json.members()];
+ *   return RawJson.fromMembers(members.map(([name, value]) => [name === from ? to : name, value]));
+ * }
+ *
  * const upcaster = createUpcaster({
  *   current: 2,
  *   steps: {
- *     // Version 2 calls the task's title `name`; its text is moved, not parsed.
- *     1: (line) => {
- *       if (line.table !== 'tasks' || !(line.data instanceof RawJson)) return line;
- *       const members = line.data.members();
- *       const title = members.get('title');
- *       if (title === undefined) return line;
- *       members.delete('title');
- *       return { ...line, data: RawJson.fromMembers(members.set('name', title)) };
- *     },
+ *     // Version 2 calls the title of a task `name`, in its data and in its times.
+ *     1: (line) =>
+ *       line.table === 'tasks'
+ *         ? {
+ *             ...line,
+ *             data: renamed(line.data, 'title', 'name'),
+ *             fieldTimestamps: renamed(line.fieldTimestamps, 'title', 'name'),
+ *           }
+ *         : line,
  *   },
  * });
  * upcaster.explain(1); // [{ fromVersion: 1, toVersion: 2 }]

@@ -229,12 +229,14 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     if (this.#failure !== undefined || this.#cursor === undefined) return;
     if (error) {
       this.#session.failFrom(error);
+    } else if (this.#cursor.isProven && this.#cursor.provenCount !== this.#rowsOfRead) {
+      this.#session.fail(outOfProtocol('another number of rows came', this.#session.place));
     } else if (this.#cursor.isProven) {
       this.#cut();
       // Only answers of the session's own are to come, however many rows still wait for the consumer.
       this.#socket?.resume();
       this.#complete();
-    } else if (this.#rowsOfRead < this.#limits.batchSize) {
+    } else if (this.#rowsOfRead !== this.#limits.batchSize) {
       // After an error that was answered elsewhere a read comes back empty, as at a clean end.
       this.#session.fail(outOfProtocol('a read came back short', this.#session.place));
     } else {

@@ -140,6 +140,8 @@ export class ExportSession {
     this.#client?.release(true);
     // After an error of the server's, `pg` says goodbye and waits for an answer, which a paused or
     // dead connection never gives, and the pool waits with it.
+    // Paused first: a socket that was just resumed would hand out what it has buffered all the same.
+    this.#socket?.pause();
     this.#socket?.destroy();
     this.#rejectGuarded?.(error);
     this.#listener.onFailure(error);

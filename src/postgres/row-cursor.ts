@@ -37,7 +37,7 @@ export class RowCursor extends PortalCursor {
   readonly #listener: RowCursorListener;
   #tap: RowTap | undefined;
   #standInCount = 0;
-  #isProven = false;
+  #provenCount: number | undefined;
 
   constructor(
     query: { readonly text: string; readonly values: string[]; readonly limitMs: number },
@@ -56,7 +56,12 @@ export class RowCursor extends PortalCursor {
 
   /** Whether the server has said that the query is complete: an empty read is no proof. */
   get isProven(): boolean {
-    return this.#isProven;
+    return this.#provenCount !== undefined;
+  }
+
+  /** How many rows the last read had, as the server has said with it; NaN when it has not. */
+  get provenCount(): number | undefined {
+    return this.#provenCount;
   }
 
   override submit(connection: PgConnection): void {
@@ -78,7 +83,9 @@ export class RowCursor extends PortalCursor {
   override handleCommandComplete(message: { readonly text: string }): void {
     this.#expectInStep();
     this.#tap?.close();
-    this.#isProven = message.text.startsWith('SELECT');
+    // The tag counts the rows of the last Execute (PostgreSQL manual, "Message Formats").
+    const counted = /^SELECT(?: (\d+))?$/.exec(message.text);
+    this.#provenCount = counted === null ? undefined : Number(counted[1] ?? NaN);
     super.handleCommandComplete(message);
   }
 

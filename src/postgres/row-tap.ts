@@ -1,7 +1,8 @@
 // The rows of a cursor as bytes, read off the socket before `pg` gets to see them: it would make a
 // text of every field of every row, and put a row of many chunks together in memory of its own. What
 // `pg` finds in their place are stand-ins, rows without fields: one for the rows that a chunk holds
-// next to each other, so that its own reading of the messages goes on undisturbed.
+// next to each other, so that its own reading of the messages goes on undisturbed. A stand-in ends with
+// its chunk, except where less than its own seven bytes of a row have come with it.
 
 import type { PgConnection } from './client.js';
 import { readInt32, TupleError } from './copy-frames.js';
@@ -29,7 +30,7 @@ export interface RowTapListener {
    * server's text of each field, and stay.
    */
   onRow(row: Tuple): void;
-  /** Called when a row cannot be read, or the listener has thrown; nothing more comes after it. */
+  /** Called when a row cannot be read, or the listener has thrown: the tap reads no more. */
   onTapFailure(error: unknown): void;
 }
 
@@ -47,6 +48,8 @@ export class RowTap {
   };
   #prologueIndex = 0;
   #isClosed = false;
+  // How many bytes are still to come of a row in which the tap was closed.
+  #closingBytes = 0;
   // The start of a message of which more is needed than has come.
   #partial = noBytes;
   #partialBytes = 0;
@@ -66,21 +69,28 @@ export class RowTap {
     socket.prependListener('data', this.#onData);
   }
 
-  /** How many rows without fields `pg` finds in place of those that were read so far. */
+  /** How many rows without fields `pg` finds, or begins to find, in place of those that came so far. */
   get standInCount(): number {
     return this.#standInCount;
   }
 
-  /** Leaves everything that comes from here on to `pg`. */
+  /** Leaves everything to `pg` that comes from here on, or after the row that is coming. */
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#socket.removeListener('data', this.#onData);
+    const isInRow = this.#partialBytes >= headerBytes && this.#partial[0] === dataRow;
+    this.#closingBytes = isInRow ? this.#partial.length - this.#partialBytes : 0;
     this.#partial = noBytes;
     this.#partialBytes = 0;
+    if (this.#closingBytes === 0) this.#socket.removeListener('data', this.#onData);
   }
 
   readonly #onData = (chunk: Buffer): void => {
     this.#growingAt = nowhere;
+    if (this.#isClosed) {
+      this.#goOnClosing(chunk);
+      return;
+    }
     try {
       let at = this.#goOn(chunk);
       if (at === chunk.length) return;
@@ -93,6 +103,14 @@ export class RowTap {
       this.#listener.onTapFailure(error);
     }
   };
+
+  /** Replaces the rest of a row whose beginning `pg` has not seen: it could not read it. */
+  #goOnClosing(chunk: Buffer): void {
+    const end = Math.min(chunk.length, this.#closingBytes);
+    this.#closingBytes -= end;
+    this.#replace(chunk, 0, end, this.#closingBytes);
+    if (this.#closingBytes === 0) this.#socket.removeListener('data', this.#onData);
+  }
 
   /**
    * Takes the message at `at`, or what there is of it; a row is replaced in the chunk.
@@ -235,6 +253,8 @@ export class RowTap {
   }
 
   #giveUp(chunk: Buffer): number {
+    // `pg` has the beginning of it as it was.
+    this.#partialBytes = 0;
     this.close();
     return chunk.length;
   }

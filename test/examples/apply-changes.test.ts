@@ -7,6 +7,7 @@ import { ChangeStore } from '../../examples/apply-changes/apply-server-changes.j
 import { restoreInto } from '../../examples/apply-changes/restore-into.js';
 import { openArchive, writeArchive } from '../../src/archive/index.js';
 import { changeSourceFrom, RawJson } from '../../src/index.js';
+import type { SyncChange } from '../../src/index.js';
 import { changeRow } from '../support/change-rows.js';
 import { collectBytes } from '../support/collect.js';
 
@@ -56,4 +57,29 @@ test('an archive of somebody else is not applied', async () => {
   const store = new ChangeStore();
   await assert.rejects(restoreInto(store, archive, 'user-2'));
   assert.equal(store.valuesOf('todo', 'tasks', 'task-1'), undefined);
+});
+
+test('the later time wins, with a fraction or without, and a record can be made again', () => {
+  const store = new ChangeStore();
+  const identity = { table: 'tasks', id: 'task-1', clientId: 'client-a', schemaVersion: 1 };
+  const titles = (updates: readonly (readonly [title: string, updatedAt: string])[]): void => {
+    for (const [value, updatedAt] of updates) {
+      const eventId = `${value} ${updatedAt}`;
+      const createdAt = '2026-04-14T11:00:00Z';
+      const fields = { title: { value, updatedAt } };
+      const change = { ...identity, eventId, createdAt, op: 'update', fields } as const;
+      store.applyServerChanges('todo', [change]);
+    }
+  };
+  titles([
+    ['first', '2026-04-14T10:05:00Z'],
+    ['second', '2026-04-14T10:05:00.500Z'],
+    ['earlier', '2026-04-14T10:04:59.999Z'],
+  ]);
+  assert.equal(store.valuesOf('todo', 'tasks', 'task-1')?.get('title'), 'second');
+  store.applyServerChanges('todo', [
+    { ...identity, eventId: 'gone', op: 'delete' } as unknown as SyncChange,
+    { ...identity, eventId: 'again', op: 'insert', data: { done: true } } as unknown as SyncChange,
+  ]);
+  assert.deepEqual([...(store.valuesOf('todo', 'tasks', 'task-1') ?? [])], [['done', true]]);
 });

@@ -1,9 +1,11 @@
 // Leaving early, in every way that there is, gives the client back: a pool of one is usable straight afterwards.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 
 import { pgChangeSource } from '../../src/postgres/index.js';
 import {
@@ -191,4 +193,31 @@ test('pgChangeSource: hazard 3: reads that overlap get each row once, in order',
     );
     const ids = results.flatMap((result) => (result.done === true ? [] : [result.value.id]));
     assert.deepEqual(ids, eventIdsUpTo(95));
+  }));
+
+test('nothing of the server comes out of a socket that a break has destroyed', () =>
+  withDatabase(async (db) => {
+    await db.createChangeLog();
+    await fillLog(db, { rowCount: 40, dataBytes: 20_000 });
+    const pool = db.pool({ max: 1 });
+    let lateCount = 0;
+    pool.on('connect', (client) => {
+      const { stream } = (client as unknown as { readonly connection: { readonly stream: Socket } })
+        .connection;
+      stream.on('data', () => {
+        if (stream.destroyed) lateCount += 1;
+      });
+    });
+    for (let last = 1; last <= 40; last += 1) {
+      let count = 0;
+      for await (const row of pgChangeSource(pool, { userId: USER, maxBatchBytes: 1 })) {
+        assert.equal(row.userId, USER);
+        count += 1;
+        if (count === last) break;
+        // Time for what comes next to arrive at a socket that does not hand it out.
+        for (let turn = 0; turn < 20; turn += 1) await setImmediate();
+      }
+    }
+    await assertReusable(pool);
+    assert.equal(lateCount, 0);
   }));

@@ -175,6 +175,32 @@ describe('rows', () => {
     }
   });
 
+  test('stay readable for pg wherever the tap is closed', () => {
+    for (let at = 0; at <= answer.length; at += 1) {
+      for (const step of [1, 5, answer.length]) {
+        const { socket, connection } = openSocket();
+        const messages: string[] = [];
+        connection.on('message', ({ name }: { name: string }) => {
+          if (name !== 'dataRow' || messages.at(-1) !== name) messages.push(name);
+        });
+        const read: Fields[] = [];
+        const tap = new RowTap(socket, {
+          onRow: (row) => read.push(fieldsOf(row)),
+          onTapFailure: (error) => assert.fail(error as Error),
+        });
+        socket.emit('data', Buffer.from(answer.subarray(0, at)));
+        tap.close();
+        const readBefore = read.length;
+        for (let from = at; from < answer.length; from += step) {
+          socket.emit('data', Buffer.from(answer.subarray(from, from + step)));
+        }
+        assert.deepEqual(messages, names, `closed at ${at}`);
+        assert.equal(read.length, readBefore, 'nothing is read any more');
+        assert.ok(!socket.listeners('data').some(({ name }) => name.includes('onData')));
+      }
+    }
+  });
+
   test('next to each other in a chunk are one row to pg', () => {
     const heard = hear([answer]);
     assert.deepEqual(heard.messages, names);

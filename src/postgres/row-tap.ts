@@ -253,8 +253,6 @@ export class RowTap {
   }
 
   #giveUp(chunk: Buffer): number {
-    // `pg` has the beginning of it as it was.
-    this.#partialBytes = 0;
     this.close();
     return chunk.length;
   }

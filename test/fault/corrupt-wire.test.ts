@@ -8,8 +8,9 @@ import { USER, fillLog } from '../support/change-log.js';
 import { collectBytes } from '../support/collect.js';
 import { settlesWithin } from '../support/deadline.js';
 import { withDatabase } from '../support/database.js';
+import { failsWith } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
-import { contentOffsetsOf } from '../support/wire-messages.js';
+import { contentOffsetsOf, messagesOf } from '../support/wire-messages.js';
 import { startWireProxy } from '../support/wire-proxy.js';
 
 const ROUNDS = 100;
@@ -49,5 +50,38 @@ for (const lane of lanes) {
       // A sweep that finds only one kind of outcome has not hit what it aims at.
       assert.ok(outcomes.has('BACKUP_SOURCE_FAILED') && outcomes.has('BACKUP_TENANCY_MISMATCH'));
       assert.ok(outcomes.has('changed'));
+    }));
+}
+
+for (const lane of lanes) {
+  test(`${lane.name}: F15 a changed count of the server's own is no success`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      await fillLog(db, { rowCount: 5 });
+      await using proxy = await startWireProxy(db.address);
+      const pool = db.pool({ connectionString: proxy.url(db.url()), maxUses: 1 });
+      const options = { userId: USER, batchSize: 2 };
+      const pieces: Buffer[] = [];
+      proxy.watch(
+        (direction, piece) => direction === 'toClient' && pieces.push(Buffer.from(piece)),
+      );
+      await collectBytes(lane.export(pool, options).stream);
+      const sent = Buffer.concat(pieces);
+      const messages = messagesOf(sent);
+      // Of the COPY, or of the last Execute, which comes after those that were suspended.
+      const before = messages.findLastIndex(({ type }) => type === 's' || type === 'c');
+      const tag = messages.slice(before).find(({ type }) => type === 'C');
+      assert.ok(before > 0 && tag !== undefined);
+      const digitAt = tag.end - 2;
+      assert.match(sent.toString('latin1', digitAt, digitAt + 1), /\d/);
+      // Another digit, so that the tag is one as before.
+      let sentBefore = 0;
+      proxy.watch((direction, piece) => {
+        if (direction !== 'toClient') return;
+        const at = digitAt - sentBefore;
+        if (at >= 0 && at < piece.length) piece.writeUInt8(piece.readUInt8(at) ^ 1, at);
+        sentBefore += piece.length;
+      });
+      await failsWith(collectBytes(lane.export(pool, options).stream), 'BACKUP_SOURCE_FAILED');
     }));
 }

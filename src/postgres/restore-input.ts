@@ -1,6 +1,7 @@
 // What a restore reads from: an archive, bytes, or lines, all as JSONL bytes.
 
 import { BackupError } from '../errors.js';
+import type { BackupErrorDetails } from '../errors.js';
 import { encodeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import { detailsOf } from '../stream/archive-port.js';
@@ -76,6 +77,11 @@ async function* encoded(
   if (text !== '') yield Buffer.from(text);
 }
 
+const foreignArchive: BackupErrorDetails['BACKUP_TENANCY_MISMATCH'] = {
+  found: 'archive',
+  rowCount: 0,
+};
+
 /** The error of an archive that is not what it should be: the first problem of it. */
 export function problemError(
   problem: ArchiveProblem | undefined,
@@ -88,6 +94,7 @@ export function problemError(
   const more =
     problemCount > 1 ? `; ${problemCount - 1} more, which verify() or a dry run lists` : '';
   // An archive of the host's own making tells no more than where it is.
-  const details = (problem && detailsOf(problem)) ?? { reason: message, ...where };
+  const told = code === 'BACKUP_TENANCY_MISMATCH' ? foreignArchive : { reason: message, ...where };
+  const details = (problem && detailsOf(problem)) ?? told;
   return new BackupError(code, `nothing is restored: ${message}${more}`, details);
 }

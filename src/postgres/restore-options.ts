@@ -151,8 +151,9 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
   };
 }
 
-function isUpcaster({ current, upcast, explain }: Partial<Upcaster>): boolean {
-  return Number.isInteger(current) && [upcast, explain].every((one) => typeof one === 'function');
+function isUpcaster(value: Partial<Upcaster> | null): boolean {
+  const methods = [value?.upcast, value?.explain];
+  return Number.isInteger(value?.current) && methods.every((one) => typeof one === 'function');
 }
 
 function verifyOptionsOf(options: RestoreOptions, scope: ExportRequest): ArchiveVerifyOptions {

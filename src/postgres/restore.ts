@@ -62,7 +62,11 @@ export async function restoreToPostgres(
   if (isArchive(input)) {
     // Made and not begun: it checks what the archive is asked for, before anything is connected to.
     input.verifiedLines(verify);
-  } else if (verify.trustedKeys ?? verify.requireSignature ?? verify.expectArchiveId) {
+  } else if (
+    verify.trustedKeys !== undefined ||
+    (verify.requireSignature ?? false) ||
+    verify.expectArchiveId !== undefined
+  ) {
     throw new TypeError(
       'trustedKeys, requireSignature and expectArchiveId are asked of an archive: lines and bytes have no signature',
     );

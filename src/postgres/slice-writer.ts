@@ -2,13 +2,15 @@
 // that meets an id which is taken meanwhile is looked at more closely.
 
 import type { PgResult } from './client.js';
+import { columnTypesOf, columnTypesSql } from './column-types.js';
+import type { ColumnTypes } from './column-types.js';
 import { conflictError } from './restore-conflict.js';
 import { lockLog } from './restore-lock.js';
 import type { RestoreRequest } from './restore-options.js';
 import type { RestoreConflict } from './restore-report.js';
 import type { RestoreSession } from './restore-session.js';
 import { valueUnheld } from './sink-error.js';
-import type { ColumnType, ColumnTypes, StageSql } from './stage-sql.js';
+import type { StageSql } from './stage-sql.js';
 
 /** How many lines are written by one statement. */
 const sliceLines = 20_000;
@@ -209,8 +211,7 @@ export class SliceWriter {
 
   async #columnTypes(): Promise<ColumnTypes> {
     const { log } = this.#request.scope;
-    const { rows } = await this.#session.query(this.#sql.columnTypes, [log.schema, log.table]);
-    const { types } = rows[0] as { readonly types: string };
-    return new Map(Object.entries(JSON.parse(types) as Record<string, ColumnType>));
+    const { rows } = await this.#session.query(columnTypesSql, [log.schema, log.table]);
+    return columnTypesOf(rows[0]);
   }
 }

@@ -1,23 +1,13 @@
 // The statements of a restore: lines are staged in a temporary table of fixed types, held against
 // the log, and written from there. Nothing that a caller gave gets into them but quoted identifiers.
 
+import type { ColumnTypes } from './column-types.js';
 import type { LogMember, LogTable } from './log-table.js';
 import { quotedRelation, quoteIdentifier } from './log-table.js';
 
 const stage = 'pg_temp.backup_streams_stage';
 const again = 'pg_temp.backup_streams_again';
 const skip = 'pg_temp.backup_streams_skip';
-
-/** The type of a column, as SQL. */
-export interface ColumnType {
-  /** Without length or precision: a cast to `char(5)` would cut what does not fit, an INSERT refuses it. */
-  readonly type: string;
-  /** With them, where it has any: what it holds may be less than what it is given. */
-  readonly narrow: string | null;
-}
-
-/** The type of each of the log's columns. */
-export type ColumnTypes = ReadonlyMap<string, ColumnType>;
 
 // Where each of a row's members stands in the stage. Texts compare by their bytes, whatever the
 // database's collation thinks equal.
@@ -43,18 +33,6 @@ export class StageSql {
     this.#log = log;
     this.#isOneTransaction = isOneTransaction;
   }
-
-  /** The types of the log's columns: `$1` schema, `$2` table. */
-  readonly columnTypes = `
-    SELECT json_object_agg(a.attname, json_build_object(
-             'type', format_type(a.atttypid, -1),
-             'narrow', CASE WHEN a.atttypmod <> -1 OR y.typtype = 'd'
-                            THEN format_type(a.atttypid, a.atttypmod) END))::text AS types
-      FROM pg_catalog.pg_attribute AS a
-      JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
-      JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1::text AND c.relname = $2::text AND a.attnum > 0 AND NOT a.attisdropped`;
 
   /** Makes the temporary tables. `which`: for the lines, or for the log's own rows once upcast. */
   create(which: 'stage' | 'again'): string {

@@ -26,9 +26,15 @@ export interface ArchiveVerifyOptions extends ArchiveLinesOptions {
   readonly userId?: string | undefined;
   /** The id that the manifest must have, so that an older archive is not taken for this one. */
   readonly expectArchiveId?: string | undefined;
-  /** Keys whose signature counts. Without any the archive is never `authentic`. */
+  /**
+   * Keys whose signature counts. Without any the archive is never `authentic`. Default: those that an
+   * open archive was opened with, unless `requireSignature` is given.
+   */
   readonly trustedKeys?: readonly PublicKey[] | undefined;
-  /** Whether an archive without a signature is a problem. Default: yes when there are trusted keys. */
+  /**
+   * Whether an archive without a signature is a problem. Default: as the archive was opened, or yes when
+   * `trustedKeys` are given.
+   */
   readonly requireSignature?: boolean | undefined;
   /** How many problems are listed at most; the rest is only counted. Default 100. */
   readonly maxProblems?: number | undefined;
@@ -106,7 +112,8 @@ export interface VerifyReport {
 /**
  * An archive that is open for reading: its container, its manifest and, where asked for, its
  * signature have been checked. Each of the methods reads the same file again from its start, also
- * when it was replaced on disk since.
+ * when it was replaced on disk since; written over, it is no longer what was opened, and reading it
+ * fails, or tells.
  */
 export interface Archive extends AsyncDisposable {
   /** What the archive says of itself. */

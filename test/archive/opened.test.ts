@@ -5,32 +5,25 @@ import type { KeyObject } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 
-import { openArchive, writeArchive } from '../../src/archive/index.js';
+import { openArchive } from '../../src/archive/index.js';
 import { changeSourceFrom } from '../../src/index.js';
+import { archiveBytes } from '../support/archives.js';
 import { changeRows } from '../support/change-rows.js';
-import { collectBytes } from '../support/collect.js';
 import { failsWith } from '../support/failures.js';
 import { countRows, restore, withEmptyLog } from '../support/restored.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 
 /** Stored, so that archives of as many rows have as many bytes. */
-async function archiveOf(signingKey?: KeyObject, appId = 'todo'): Promise<Buffer> {
-  const out = new PassThrough();
-  const [bytes] = await Promise.all([
-    collectBytes(out),
-    writeArchive(out, {
-      userId: 'user-1',
-      events: changeSourceFrom(changeRows(3).map((row) => ({ ...row, appId }))),
-      at: new Date('2026-11-26T10:00:00Z'),
-      compressionLevel: 0,
-      signingKey,
-    }),
-  ]);
-  return bytes;
+function archiveOf(signingKey?: KeyObject, appId = 'todo'): Promise<Buffer> {
+  return archiveBytes({
+    events: changeSourceFrom(changeRows(3).map((row) => ({ ...row, appId }))),
+    at: new Date('2026-11-26T10:00:00Z'),
+    compressionLevel: 0,
+    signingKey,
+  });
 }
 
 /** An archive with other rows; its manifest is deflated, and so not always of the same length. */

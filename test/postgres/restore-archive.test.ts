@@ -1,25 +1,19 @@
 // From archives: verified as a whole before anything is written, and read as verified.
 import assert from 'node:assert/strict';
-import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import type pg from 'pg';
 
 import { type Archive, createUpcaster } from '../../src/index.js';
-import { openArchive, writeArchive } from '../../src/archive/index.js';
+import { openArchive } from '../../src/archive/index.js';
 import { pgExportStream } from '../../src/postgres/index.js';
 import { sampleRows, writeRows } from '../../dev/sample-log.js';
 import { STRANGER, USER, eventIdsOf, linesOf } from '../support/change-log.js';
-import { collectBytes } from '../support/collect.js';
+import { archiveBytes } from '../support/archives.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
 
-async function archiveOf(pool: pg.Pool, userId = USER): Promise<Buffer> {
-  const out = new PassThrough();
-  const [bytes] = await Promise.all([
-    collectBytes(out),
-    writeArchive(out, { userId, events: pgExportStream(pool, { userId }) }),
-  ]);
-  return bytes;
+function archiveOf(pool: pg.Pool, userId = USER): Promise<Buffer> {
+  return archiveBytes({ userId, events: pgExportStream(pool, { userId }) });
 }
 
 async function withArchive(

@@ -1,10 +1,9 @@
 // What a restore does not take: it says where, and nothing is written.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 
-import { openArchive, writeArchive } from '../../src/archive/index.js';
+import { openArchive } from '../../src/archive/index.js';
 import {
   type BackupErrorCode,
   type Upcaster,
@@ -12,8 +11,8 @@ import {
   createUpcaster,
 } from '../../src/index.js';
 import { type RestoreOptions, restoreToPostgres } from '../../src/postgres/index.js';
+import { archiveBytes } from '../support/archives.js';
 import { changeRows } from '../support/change-rows.js';
-import { collectBytes } from '../support/collect.js';
 import { STRANGER, USER } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
@@ -25,18 +24,9 @@ const unusedPool = {
   connect: () => assert.fail('nothing is to be connected to'),
 } as unknown as Parameters<typeof restoreToPostgres>[0];
 
-async function signedArchive(): Promise<Buffer> {
-  const out = new PassThrough();
-  const { privateKey } = generateKeyPairSync('ed25519');
-  const [bytes] = await Promise.all([
-    collectBytes(out),
-    writeArchive(out, {
-      userId: 'user-1',
-      events: changeSourceFrom(changeRows(3)),
-      signingKey: privateKey,
-    }),
-  ]);
-  return bytes;
+function signedArchive(): Promise<Buffer> {
+  const { privateKey: signingKey } = generateKeyPairSync('ed25519');
+  return archiveBytes({ events: changeSourceFrom(changeRows(3)), signingKey });
 }
 
 test('L10 a name twice in data goes in as jsonb keeps it, and the report says so', () =>
@@ -225,6 +215,8 @@ describe('what is asked of an archive', () => {
     'trusted keys': { trustedKeys: [publicKey] },
     'a signature': { requireSignature: true },
     'an id': { expectArchiveId: '0'.repeat(32) },
+    'an id, and no signature': { requireSignature: false, expectArchiveId: '0'.repeat(32) },
+    'a requirement that is none': { requireSignature: 'x' },
   };
   for (const [what, options] of Object.entries(asked)) {
     test(`${what}: lines have none, which is said before anything is connected to`, async () => {
@@ -257,9 +249,18 @@ describe('what is asked of an archive', () => {
 });
 
 test('an upcaster that is half of one is refused at the call', async () => {
-  const upcaster = { current: 1, upcast: identity } as unknown as Upcaster;
   const lines = [Buffer.from(lineText(1))];
-  await assert.rejects(restoreToPostgres(unusedPool, lines, { userId: USER, upcaster }), TypeError);
+  for (const half of [
+    { current: 1, upcast: identity },
+    { upcast: identity, explain: identity },
+    null,
+  ]) {
+    const upcaster = half as unknown as Upcaster;
+    await assert.rejects(
+      restoreToPostgres(unusedPool, lines, { userId: USER, upcaster }),
+      /upcaster must come from createUpcaster/,
+    );
+  }
 });
 
 test('in batches, a failure says that those before it are committed', () =>

@@ -1,6 +1,6 @@
 // How much an archive may ask of whoever reads it: options, checked, with finite defaults.
 
-import { integerOption } from '../stream/flush-policy.js';
+import { integerOption } from '../options.js';
 
 /** How many times its compressed size an entry may be, unless the reader says otherwise. */
 export const defaultMaxRatio = 200;

@@ -13,10 +13,9 @@ import type {
   VerifiedLinesOptions,
   VerifyReport,
 } from '../stream/archive-port.js';
-import { integerOption } from '../stream/flush-policy.js';
 import { parseJsonl } from '../stream/jsonl-parser.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
-import { refuseUnknown } from '../stream/option-names.js';
+import { integerOption, refuseUnknown, signalOption } from '../options.js';
 import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
@@ -25,13 +24,7 @@ import { openFileBytes } from './file-bytes.js';
 import type { FileBytes } from './file-bytes.js';
 import type { SignaturePolicy } from './signature.js';
 import { signaturePolicyOf } from './signature-policy.js';
-import {
-  signalOption,
-  verifiedFileLines,
-  verifyFile,
-  verifyOptionNames,
-  verifyRequestOf,
-} from './verify.js';
+import { verifiedFileLines, verifyFile, verifyOptionNames, verifyRequestOf } from './verify.js';
 import type { VerifyRequest } from './verify.js';
 
 /** Options of {@link openArchive}. */

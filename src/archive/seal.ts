@@ -5,8 +5,7 @@ import { createReadStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type * as Age from 'age-encryption';
 import { BackupError, isBackupError } from '../errors.js';
-import { integerOption, maxTimerMs } from '../stream/flush-policy.js';
-import { refuseUnknown } from '../stream/option-names.js';
+import { integerOption, maxTimerMs, refuseUnknown, signalOption } from '../options.js';
 import { limitExceeded } from './archive-invalid.js';
 import { ByteSink } from './byte-sink.js';
 import { StoppableBytes } from './stoppable-bytes.js';
@@ -171,9 +170,7 @@ function flowOf(input: SealInput, destination: Writable, options: SealFlowOption
   if (typeof destination?.write !== 'function' || !destination.writable) {
     throw new TypeError('the destination must be a Writable that is neither ended nor destroyed');
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError('signal must be an AbortSignal');
-  }
+  signalOption(signal);
   integerOption('sinkStallTimeoutMs', sinkStallTimeoutMs, { min: 1, max: maxTimerMs });
   const bytes = new StoppableBytes(() => chunksOf(input));
   return {

@@ -10,9 +10,8 @@ import type {
   VerifyReport,
 } from '../stream/archive-port.js';
 import { withDetails } from '../stream/archive-port.js';
-import { integerOption } from '../stream/flush-policy.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
-import { refuseUnknown } from '../stream/option-names.js';
+import { integerOption, refuseUnknown, signalOption } from '../options.js';
 import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
@@ -107,14 +106,6 @@ export function verifyRequestOf(options: ArchiveVerifyOptions): VerifyRequest {
         : integerOption('maxLineBytes', maxLineBytes, { min: 1, max: longestLineBytes }),
     signal: signalOption(signal),
   };
-}
-
-/** Checks an option that is a signal. */
-export function signalOption(signal: AbortSignal | undefined): AbortSignal | undefined {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError('signal must be an AbortSignal');
-  }
-  return signal;
 }
 
 /** Verifies a file that is already open, and leaves it open. */

@@ -8,8 +8,7 @@ import type { ExportSummary } from '../format/summary.js';
 import { canonicalTimestamp } from '../format/timestamp.js';
 import type { ChangeSource } from '../stream/change-source.js';
 import { hasVouchedDigest } from '../stream/digest.js';
-import { integerOption, maxTimerMs } from '../stream/flush-policy.js';
-import { refuseUnknown } from '../stream/option-names.js';
+import { integerOption, maxTimerMs, refuseUnknown, signalOption } from '../options.js';
 import { identified } from './archive-id.js';
 import { limitExceeded } from './archive-invalid.js';
 import { defaultMaxManifestBytes } from './archive-limits.js';
@@ -159,9 +158,7 @@ function writePlanOf(destination: Writable, options: WriteArchiveOptions): Write
     throw new TypeError('producedBy must be a text');
   }
   if (typeof zip64 !== 'boolean') throw new TypeError('zip64 must be a boolean');
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError('signal must be an AbortSignal');
-  }
+  signalOption(signal);
   const { sinkStallTimeoutMs = 120_000 } = options;
   return {
     userId,

@@ -2,6 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
+import { refuseUnknown } from '../options.js';
 import { encodeExportLine } from './encode-line.js';
 import type { ExportLine } from './export-line.js';
 import { maxSchemaVersion } from './schema-version.js';
@@ -118,6 +119,7 @@ function optionsOf(options: UpcasterOptions): { current: number; steps: UpcastSt
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw new TypeError('createUpcaster takes { current, steps }');
   }
+  refuseUnknown('createUpcaster', options, ['current', 'steps']);
   const { current, steps } = options;
   if (!Number.isInteger(current)) throw new TypeError('current must be an integer');
   if (current < 1 || current > maxSchemaVersion) {

@@ -1,6 +1,6 @@
 // The object lane: rows of the log as an async iterable, by batches over pg-cursor.
 
-import { maxTimerMs, integerOption } from '../stream/flush-policy.js';
+import { integerOption, maxTimerMs } from '../options.js';
 import { changeSourceFromBatches, closedEarly } from '../stream/change-source.js';
 import type { BatchPuller, ChangeSource } from '../stream/change-source.js';
 import type { ChangeRow } from '../format/change-row.js';

@@ -1,7 +1,6 @@
 // The options that both lanes share, checked before any I/O.
 
-import { maxTimerMs, integerOption } from '../stream/flush-policy.js';
-import { refuseUnknown } from '../stream/option-names.js';
+import { integerOption, maxTimerMs, refuseUnknown, signalOption } from '../options.js';
 import { positionSchema } from '../format/position.js';
 import type { Position } from '../format/position.js';
 import { logTableOf } from './log-table.js';
@@ -96,9 +95,7 @@ export function exportRequestOf(options: PgExportOptions, lane: readonly string[
   if (rowSecurity !== 'require' && rowSecurity !== 'explicit-filter-only') {
     throw new TypeError("rowSecurity must be 'require' or 'explicit-filter-only'");
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError('signal must be an AbortSignal');
-  }
+  signalOption(signal);
   return {
     userId,
     after: positionOption('after', options.after),

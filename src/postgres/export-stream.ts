@@ -2,7 +2,8 @@
 
 import type { Readable } from 'node:stream';
 import type { ExportSummary } from '../format/summary.js';
-import { flushOptionNames, flushPolicyOf, integerOption } from '../stream/flush-policy.js';
+import { integerOption } from '../options.js';
+import { flushOptionNames, flushPolicyOf } from '../stream/flush-policy.js';
 import type { FlushOptions, FlushProgress } from '../stream/flush-policy.js';
 import type { PgPool } from './client.js';
 import { poolOption } from './client.js';

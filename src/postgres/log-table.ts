@@ -1,7 +1,7 @@
 // Where the change log lies: schema, table and columns, with the format's names as defaults.
 
 import { lineMembers } from '../format/export-line.js';
-import { refuseUnknown } from '../stream/option-names.js';
+import { refuseUnknown } from '../options.js';
 
 /** The members of a row that come from columns, with the columns' default names. */
 export const defaultColumns = {

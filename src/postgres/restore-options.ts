@@ -2,9 +2,8 @@
 
 import type { Upcaster } from '../format/upcast.js';
 import type { ArchiveVerifyOptions } from '../stream/archive-port.js';
-import { integerOption, maxTimerMs } from '../stream/flush-policy.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
-import { refuseUnknown } from '../stream/option-names.js';
+import { functionOption, integerOption, maxTimerMs, refuseUnknown } from '../options.js';
 import { exportRequestOf } from './export-options.js';
 import type { ExportRequest, PgExportOptions } from './export-options.js';
 
@@ -132,9 +131,6 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
   if (!conflictPolicies.includes(onConflict)) {
     throw new TypeError(`onConflict must be one of ${conflictPolicies.join(', ')}`);
   }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw new TypeError('onProgress must be a function');
-  }
   const hookTimeoutMs = options.hookTimeoutMs ?? 30_000;
   return {
     scope,
@@ -143,7 +139,7 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
     onConflict,
     remapUser: booleanOption('remapUser', options.remapUser),
     batchSize: optional('batchSize', batchSize, 2_147_483_647),
-    onProgress,
+    onProgress: functionOption('onProgress', onProgress),
     hookTimeoutMs: integerOption('hookTimeoutMs', hookTimeoutMs, { min: 1, max: maxTimerMs }),
     maxLineBytes: optional('maxLineBytes', maxLineBytes, longestLineBytes),
     maxDepth: optional('maxDepth', maxDepth),

@@ -1,7 +1,7 @@
 // The change log's table as DDL: made where it is missing, brought up to date where it is old.
 
 import { createHash } from 'node:crypto';
-import { refuseUnknown } from '../stream/option-names.js';
+import { refuseUnknown } from '../options.js';
 import type { PgQueryable } from './client.js';
 import { logTableOf, quotedRelation, quoteIdentifier } from './log-table.js';
 

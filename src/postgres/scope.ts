@@ -3,7 +3,7 @@
 
 import { BackupError } from '../errors.js';
 import type { TenancyGap } from '../errors.js';
-import { maxTimerMs } from '../stream/flush-policy.js';
+import { maxTimerMs } from '../options.js';
 import type { PgClient } from './client.js';
 import type { ExportRequest } from './export-options.js';
 import { userSetting } from './export-options.js';

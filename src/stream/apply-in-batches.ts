@@ -3,7 +3,13 @@
 import type { ExportLine } from '../format/export-line.js';
 import { toSyncChange } from '../format/sync-change.js';
 import type { SyncChange } from '../format/sync-change.js';
-import { integerOption, maxTimerMs } from './flush-policy.js';
+import {
+  functionOption,
+  integerOption,
+  maxTimerMs,
+  refuseUnknown,
+  signalOption,
+} from '../options.js';
 import { callHook } from './host-hook.js';
 
 /** Changes of one app, in the order of their lines. */
@@ -40,6 +46,8 @@ export interface ApplyInBatchesOptions {
   /** Stops before the next batch, and rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const optionNames = ['batchSize', 'apply', 'onProgress', 'hookTimeoutMs', 'signal'];
 
 /** What {@link applyInBatches} has done. */
 export interface ApplyReport extends ApplyProgress {
@@ -99,17 +107,13 @@ function settingsOf(options: ApplyInBatchesOptions): ApplySettings {
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw new TypeError('applyInBatches takes options with an apply function');
   }
+  refuseUnknown('applyInBatches', options, optionNames);
   const { batchSize = 300, apply, onProgress, hookTimeoutMs = 30_000, signal } = options;
   if (typeof apply !== 'function') throw new TypeError('apply must be a function');
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw new TypeError('onProgress must be a function');
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError('signal must be an AbortSignal');
-  }
   integerOption('batchSize', batchSize, { min: 1 });
   integerOption('hookTimeoutMs', hookTimeoutMs, { min: 1, max: maxTimerMs });
-  return { batchSize, apply, onProgress, hookTimeoutMs, signal };
+  functionOption('onProgress', onProgress);
+  return { batchSize, apply, onProgress, hookTimeoutMs, signal: signalOption(signal) };
 }
 
 interface Waiting {

@@ -1,5 +1,7 @@
 // When to flush: after so many lines, or when the oldest waiting line has waited long enough.
 
+import { functionOption, integerOption, maxTimerMs } from '../options.js';
+
 /** How far an export is: whole lines handed to the next stream, and their bytes. */
 export interface FlushProgress {
   readonly lines: number;
@@ -39,41 +41,16 @@ export interface FlushPolicy {
   readonly hookTimeoutMs: number;
 }
 
-/** Longest time that a Node timer can wait, in milliseconds: longer ones fire at once. */
-export const maxTimerMs = 2_147_483_647;
-
 /** Checks the options and fills in the defaults. */
 export function flushPolicyOf(options: FlushOptions): FlushPolicy {
   const { flushEvery = 500, flushIntervalMs, onFlush, hookTimeoutMs = 30_000 } = options;
-  if (onFlush !== undefined && typeof onFlush !== 'function') {
-    throw new TypeError('onFlush must be a function');
-  }
   return {
     flushEvery: integerOption('flushEvery', flushEvery, { min: 1 }),
     flushIntervalMs:
       flushIntervalMs === undefined
         ? undefined
         : integerOption('flushIntervalMs', flushIntervalMs, { min: 1, max: maxTimerMs }),
-    onFlush,
+    onFlush: functionOption('onFlush', onFlush),
     hookTimeoutMs: integerOption('hookTimeoutMs', hookTimeoutMs, { min: 1, max: maxTimerMs }),
   };
-}
-
-/**
- * Checks an option that is a whole number.
- *
- * @throws TypeError for what is no integer, RangeError outside the range
- */
-export function integerOption(
-  name: string,
-  value: unknown,
-  { min, max = Number.MAX_SAFE_INTEGER }: { readonly min: number; readonly max?: number },
-): number {
-  if (typeof value !== 'number' || !Number.isInteger(value)) {
-    throw new TypeError(`${name} must be an integer`);
-  }
-  if (value < min || value > max) {
-    throw new RangeError(`${name} must be from ${min} to ${max}`);
-  }
-  return value;
 }

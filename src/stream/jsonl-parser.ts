@@ -5,7 +5,7 @@ import { lineOf } from '../format/decode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import { lineInvalid } from '../format/line-invalid.js';
 import { LineScanner } from '../format/line-scan.js';
-import { integerOption } from './flush-policy.js';
+import { integerOption, refuseUnknown } from '../options.js';
 import { LineSplitter, longestLineBytes } from './line-splitter.js';
 
 const lineFeed = Buffer.of(0x0a);
@@ -50,6 +50,7 @@ export function parseJsonl(
   options: JsonlParserOptions = {},
 ): AsyncIterableIterator<ExportLine> {
   if (!isChunks(bytes)) throw new TypeError('parseJsonl takes an iterable of bytes, or a stream');
+  refuseUnknown('parseJsonl', options, ['values', 'maxLineBytes', 'maxDepth']);
   const { values = false, maxLineBytes = longestLineBytes, maxDepth } = options;
   if (typeof values !== 'boolean') throw new TypeError('values must be a boolean');
   integerOption('maxLineBytes', maxLineBytes, { min: 1 });

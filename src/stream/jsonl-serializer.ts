@@ -9,9 +9,10 @@ import type { ExportLine } from '../format/export-line.js';
 import { SummaryBuilder, summaryOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
 import { toExportLine } from '../format/to-export-line.js';
+import { functionOption, refuseUnknown } from '../options.js';
 import { ByteDigest, vouchForDigest } from './digest.js';
 import { FlushGate } from './flush-gate.js';
-import { flushPolicyOf } from './flush-policy.js';
+import { flushOptionNames, flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
 import { LineBytes } from './line-bytes.js';
 
@@ -70,9 +71,9 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
       writableHighWaterMark: 2,
       readableHighWaterMark: 256 * 1024,
     });
+    refuseUnknown('JsonlSerializer', options, ['map', ...flushOptionNames]);
     const { map = toExportLine as unknown as (item: T) => ExportLine } = options;
-    if (typeof map !== 'function') throw new TypeError('map must be a function');
-    this.#map = map;
+    this.#map = functionOption('map', map);
     // A class of the host's may hand on other bytes than these.
     if (new.target === JsonlSerializer) vouchForDigest(this);
     this.#gate = new FlushGate(flushPolicyOf(options), () => {

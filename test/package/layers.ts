@@ -18,20 +18,21 @@ interface Layer {
 
 const LAYERS: Readonly<Record<string, Layer>> = {
   errors: { below: [], packages: [], node: false },
-  format: { below: ['errors'], packages: ['zod'], node: false },
-  stream: { below: ['format', 'errors'], packages: ['ndjson', 'zod'], node: true },
+  options: { below: [], packages: [], node: false },
+  format: { below: ['errors', 'options'], packages: ['zod'], node: false },
+  stream: { below: ['format', 'errors', 'options'], packages: ['ndjson', 'zod'], node: true },
   postgres: {
-    below: ['stream', 'format', 'errors'],
+    below: ['stream', 'format', 'errors', 'options'],
     packages: ['pg', 'pg-cursor', 'zod'],
     node: true,
   },
   archive: {
-    below: ['stream', 'format', 'errors'],
+    below: ['stream', 'format', 'errors', 'options'],
     packages: ['yazl', 'yauzl', 'age-encryption', 'zod'],
     node: true,
   },
-  http: { below: ['stream', 'format', 'errors'], packages: [], node: false },
-  index: { below: ['stream', 'format', 'errors'], packages: [], node: false },
+  http: { below: ['stream', 'format', 'errors', 'options'], packages: [], node: false },
+  index: { below: ['stream', 'format', 'errors', 'options'], packages: [], node: false },
 };
 
 /** Absent on some machines where the package's main entry must load all the same. */

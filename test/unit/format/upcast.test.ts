@@ -36,6 +36,7 @@ describe('createUpcaster', () => {
     ['no options', undefined],
     ['a current that is no integer', { current: '2', steps: { 1: keep } }],
     ['no steps', { current: 1 }],
+    ['an option that it has not', { current: 2, steps: { 1: keep }, explain: keep }],
   ];
   for (const [name, options] of wrong) {
     test(`refuses ${name}`, () => {

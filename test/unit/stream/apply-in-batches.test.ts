@@ -150,6 +150,7 @@ test('wrong options are a TypeError or RangeError', async () => {
     { apply: 1 },
     { apply, batchSize: '1' },
     { apply, onProgress: 1 },
+    { apply, onprogress: apply },
   ]) {
     await assert.rejects(applyInBatches([], options as never), TypeError);
   }

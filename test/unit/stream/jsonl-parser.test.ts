@@ -196,6 +196,8 @@ test('wrong use is a TypeError or RangeError at the call', async () => {
   assert.throws(() => parseJsonl(Buffer.from('x') as never), TypeError);
   assert.throws(() => parseJsonl('x' as never), TypeError);
   assert.throws(() => parseJsonl([], { values: 1 as never }), TypeError);
+  assert.throws(() => parseJsonl([], { value: true } as never), TypeError);
+  assert.throws(() => parseJsonl([], null as never), TypeError);
   assert.throws(() => parseJsonl([], { maxLineBytes: 0 }), RangeError);
   assert.throws(() => parseJsonl([], { maxDepth: 1.5 }), TypeError);
   await assert.rejects(parseJsonl(['text' as never]).next(), TypeError);

@@ -352,6 +352,12 @@ describe('options', () => {
     assert.throws(() => make(null), TypeError);
   });
 
+  test('that it has not are a TypeError: a Transform’s, a misspelt one', () => {
+    for (const name of ['highWaterMark', 'objectMode', 'flushevery', 'transform']) {
+      assert.throws(() => make({ [name]: 1 }), TypeError, name);
+    }
+  });
+
   test('out of range are a RangeError', () => {
     for (const name of ['flushEvery', 'flushIntervalMs', 'hookTimeoutMs']) {
       for (const value of [0, -1]) assert.throws(() => make({ [name]: value }), RangeError);

@@ -1,11 +1,10 @@
-// F39 to F41 and F32: a restore that is killed, cut off, aborted, or not alone. What is in the log
+// F39 to F41 and F32: a restore that is cut off, aborted, or not alone. What is in the log
 // afterwards is all or nothing of each transaction, and running it again gives all of it once.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type pg from 'pg';
 
-import type { RestoreOptions } from '../../src/postgres/index.js';
-import { listBackends, terminateBackend, waitForBackend } from '../support/backends.js';
+import { listBackends } from '../support/backends.js';
 import type { TestDatabase } from '../support/database.js';
 import { eventually } from '../support/deadline.js';
 import { assertReusable, failsWith, failureOf } from '../support/failures.js';
@@ -27,49 +26,6 @@ async function assertRerunCompletes(
   assert.equal(await exportOf(pool), TEXT);
   assert.equal(await countRows(db), COUNT);
   assert.equal((await restore(pool, TEXT)).presentCount, COUNT);
-}
-
-for (const phase of ['stage', 'plan', 'write'] as const) {
-  for (const batchSize of [undefined, BATCH]) {
-    test(`F39 killed in ${phase}, ${batchSize === undefined ? 'one transaction' : 'in batches'}`, () =>
-      withEmptyLog(async (db, pool) => {
-        let calls = 0;
-        const killing: Partial<RestoreOptions> = {
-          batchSize,
-          onProgress: async (progress) => {
-            if (progress.phase !== phase || (calls += 1) !== (phase === 'write' ? 3 : 1)) return;
-            const [backend] = await listBackends(db);
-            if (backend !== undefined) await terminateBackend(db, backend.pid);
-          },
-        };
-        const isWholeWrite = phase === 'write' && batchSize === undefined;
-        const isUntold = phase === 'stage';
-        if (isWholeWrite || isUntold) {
-          // So few lines are one slice, and one chunk: the kill comes from outside then.
-          const pool2 = db.pool();
-          await db.admin.query(`
-            CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-              $$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$;
-            CREATE TRIGGER slow BEFORE INSERT ON sync_changes FOR EACH ROW EXECUTE FUNCTION slow()`);
-          const failing = failsWith(restore(pool2, TEXT), 'BACKUP_SINK_FAILED');
-          const { pid } = await waitForBackend(
-            db,
-            ({ waitsFor }) => waitsFor === 'Timeout/PgSleep',
-          );
-          await terminateBackend(db, pid);
-          const { details } = await failing;
-          assert.equal(details.stage, 'write');
-          await db.admin.query('DROP TRIGGER slow ON sync_changes');
-          assert.equal(await countRows(db), 0);
-          return assertRerunCompletes(db, pool, 0);
-        }
-        await failsWith(restore(pool, TEXT, killing), 'BACKUP_SINK_FAILED');
-        const before = await countRows(db);
-        assert.equal(before, phase === 'write' ? 3 * BATCH : 0);
-        await assertReusable(pool);
-        return assertRerunCompletes(db, pool, before);
-      }));
-  }
 }
 
 test('F39 the connection cut at many places: nothing or whole batches, and a rerun completes', () =>

@@ -43,6 +43,7 @@ export type {
   ArchiveLinesOptions,
   ArchiveProblem,
   ArchiveVerifyOptions,
+  ArchiveWarning,
   PublicKey,
   VerifiedLines,
   VerifiedLinesOptions,

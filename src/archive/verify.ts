@@ -6,6 +6,7 @@ import type { Manifest } from '../format/manifest.js';
 import type {
   ArchiveProblem,
   ArchiveVerifyOptions,
+  ArchiveWarning,
   VerifiedLines,
   VerifyReport,
 } from '../stream/archive-port.js';
@@ -248,6 +249,7 @@ class Report {
       authentic: isAuthentic,
       problems: this.#problems,
       problemCount: this.#problemCount,
+      warnings: manifest === undefined ? [] : warningsOf(manifest),
       ...(manifest !== undefined && { manifest }),
     };
   }
@@ -269,6 +271,16 @@ class Report {
     };
     this.#problems.push(withDetails(listed, details));
   }
+}
+
+// Clocks differ; an archive of tomorrow's was made by one that is wrong, or is not what it says.
+const clockToleranceMs = 24 * 60 * 60 * 1_000;
+
+function warningsOf({ createdAt }: Manifest): readonly ArchiveWarning[] {
+  const isFromFuture = Date.parse(createdAt) > Date.now() + clockToleranceMs;
+  if (!isFromFuture) return [];
+  const message = 'manifest.json: createdAt is more than a day after the clock of this machine';
+  return [{ message, entry: 'manifest.json', member: 'createdAt' }];
 }
 
 function entryOf(code: BackupErrorCode): { readonly entry?: string } {

@@ -93,6 +93,15 @@ export function detailsOf(problem: ArchiveProblem): BackupError['details'] | und
   return problemDetails.get(problem);
 }
 
+/** What is odd about an archive and no damage. Never holds content of it. */
+export interface ArchiveWarning {
+  /** What is odd, in a sentence. */
+  readonly message: string;
+  readonly entry: 'manifest.json';
+  /** The member of the manifest: `createdAt`, when it is more than a day after the reader's clock. */
+  readonly member: 'createdAt';
+}
+
 /** What a verification found. */
 export interface VerifyReport {
   /** Nothing was found: the archive is intact and answers the caller's expectations. */
@@ -105,6 +114,8 @@ export interface VerifyReport {
   readonly problems: readonly ArchiveProblem[];
   /** How many problems there were, those not listed included. */
   readonly problemCount: number;
+  /** What is odd and makes nothing less whole. */
+  readonly warnings: readonly ArchiveWarning[];
   /** What the archive says of itself, where that could be read. */
   readonly manifest?: Manifest;
 }

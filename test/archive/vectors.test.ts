@@ -5,10 +5,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { openArchive, verifyArchive } from '../../src/archive/index.js';
-import { isBackupError } from '../../src/index.js';
+import { changeSourceFrom, isBackupError } from '../../src/index.js';
 import { ARCHIVE_VECTORS, archiveVectorFiles } from '../support/archive-vector-files.js';
 import { archiveVectorKeys, archiveVectors } from '../support/archive-vectors.js';
 import type { ArchiveVector } from '../support/archive-vectors.js';
+import { archiveBytes } from '../support/archives.js';
 import { collect } from '../support/collect.js';
 
 const files = archiveVectorFiles();
@@ -79,6 +80,30 @@ describe('an archive vector', () => {
         ...keysOf(vector),
       });
       assert.doesNotMatch(JSON.stringify(problems), /task-|bbbb|user-1|lnosj|client-a/);
+    }
+  });
+});
+
+describe('a warning', () => {
+  const dayMs = 24 * 60 * 60 * 1_000;
+  const madeAt = (ms: number): Promise<Buffer> =>
+    archiveBytes({ events: changeSourceFrom([]), at: new Date(ms) });
+
+  test('is given for an archive from the future, which is no problem', async () => {
+    const vector = archiveVectors().find(({ name }) => name === 'good-M9-far-future');
+    for (const bytes of [vector!.bytes, await madeAt(Date.now() + 2 * dayMs)]) {
+      const { ok, intact, warnings } = await verifyArchive(bytes);
+      assert.deepEqual([ok, intact], [true, true]);
+      assert.deepEqual(
+        warnings.map(({ entry, member }) => ({ entry, member })),
+        [{ entry: 'manifest.json', member: 'createdAt' }],
+      );
+    }
+  });
+
+  test('is not given for clocks that differ by less than a day, nor for old archives', async () => {
+    for (const ms of [Date.now() + dayMs / 2, Date.now(), 0]) {
+      assert.deepEqual((await verifyArchive(await madeAt(ms))).warnings, []);
     }
   });
 });

@@ -7,6 +7,7 @@ import { lineInvalid } from '../format/line-invalid.js';
 import { LineScanner } from '../format/line-scan.js';
 import { integerOption, refuseUnknown } from '../options.js';
 import { LineSplitter, longestLineBytes } from './line-splitter.js';
+import { closeUnread, hearErrors } from './unread-source.js';
 
 const lineFeed = Buffer.of(0x0a);
 
@@ -46,7 +47,7 @@ export interface JsonlParserOptions {
  * ```
  */
 export function parseJsonl(
-  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  bytes: Chunks,
   options: JsonlParserOptions = {},
 ): AsyncIterableIterator<ExportLine> {
   if (!isChunks(bytes)) throw new TypeError('parseJsonl takes an iterable of bytes, or a stream');
@@ -56,7 +57,37 @@ export function parseJsonl(
   integerOption('maxLineBytes', maxLineBytes, { min: 1 });
   if (maxDepth !== undefined) integerOption('maxDepth', maxDepth, { min: 1 });
   const splitter = new LineSplitter(maxLineBytes);
-  return eachLine(bytes, splitter, { scan: new LineScanner({ maxDepth }), values });
+  const scan = new LineScanner({ maxDepth });
+  return new Lines(hearErrors(bytes), eachLine(bytes, splitter, { scan, values }));
+}
+
+type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+// A generator that is left before it was begun would leave its bytes open.
+class Lines implements AsyncIterableIterator<ExportLine> {
+  readonly #bytes: Chunks;
+  readonly #lines: AsyncGenerator<ExportLine, void, undefined>;
+  #isBegun = false;
+
+  constructor(bytes: Chunks, lines: AsyncGenerator<ExportLine, void, undefined>) {
+    this.#bytes = bytes;
+    this.#lines = lines;
+  }
+
+  next(): Promise<IteratorResult<ExportLine, undefined>> {
+    this.#isBegun = true;
+    return this.#lines.next() as Promise<IteratorResult<ExportLine, undefined>>;
+  }
+
+  return(): Promise<IteratorResult<ExportLine, undefined>> {
+    if (!this.#isBegun) closeUnread(this.#bytes);
+    this.#isBegun = true;
+    return this.#lines.return() as Promise<IteratorResult<ExportLine, undefined>>;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
 }
 
 function isChunks(bytes: unknown): boolean {
@@ -70,7 +101,7 @@ function isChunks(bytes: unknown): boolean {
 }
 
 async function* eachLine(
-  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  bytes: Chunks,
   splitter: LineSplitter,
   { scan, values }: { readonly scan: LineScanner; readonly values: boolean },
 ): AsyncGenerator<ExportLine, void, undefined> {

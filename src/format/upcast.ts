@@ -11,8 +11,8 @@ import { maxSchemaVersion } from './schema-version.js';
  * Brings a line of one schema version to the next. Called once per line that is of its version or
  * older, in order, synchronously; the line is frozen. Returns a line made from it, as
  * `{ ...line, data }` does. Must be pure, since a backup may be restored more than once. `eventId`, `appId`, `table`,
- * `id`, `clientId` and `createdAt` must stay; `schemaVersion` is set by the upcaster. A throw fails
- * the reading with `BACKUP_UPCAST_FAILED`.
+ * `id`, `clientId` and `createdAt` must stay; `schemaVersion` is set by the upcaster; `extra` stays
+ * unless the step gives one, also `undefined`. A throw fails the reading with `BACKUP_UPCAST_FAILED`.
  */
 export type UpcastStep = (line: ExportLine) => ExportLine;
 
@@ -175,7 +175,12 @@ function take(step: UpcastStep, line: ExportLine, lineNumber: number | undefined
   const made = result as ExportLine;
   const changed = heldMembers.find((member) => made[member] !== line[member]);
   if (changed !== undefined) throw failed('identity-changed', { member: changed });
-  return { ...made, schemaVersion: line.schemaVersion + 1 };
+  const { extra } = line;
+  return {
+    ...(extra !== undefined && { extra }),
+    ...made,
+    schemaVersion: line.schemaVersion + 1,
+  };
 }
 
 /**

@@ -19,10 +19,19 @@ import { StagedLines } from './staged-line.js';
 const messageBytes = 128 * 1024;
 const listedMembers = 20;
 
+/** Where a {@link LineStager} sends its lines. */
+export interface LineStagerParts {
+  readonly copy: CopyIn;
+  readonly maxLineBytes: number | undefined;
+  /** Called whenever the database has taken what waited for it. */
+  readonly onDrain: () => void;
+}
+
 /** Stages the lines of one restore. */
 export class LineStager {
   readonly #request: RestoreRequest;
   readonly #copy: CopyIn;
+  readonly #onDrain: () => void;
   readonly #splitter: LineSplitter;
   readonly #scan: LineScanner;
   readonly #upcastScan: LineScanner;
@@ -32,14 +41,19 @@ export class LineStager {
   readonly #refused: RestoreRefusal[] = [];
   readonly #ignoredMembers = new Set<string>();
   #lineCount = 0;
+  #byteCount = 0;
   #refusedCount = 0;
   #repeatedNameCount = 0;
 
-  constructor(request: RestoreRequest, copy: CopyIn, maxLineBytes = longestLineBytes) {
+  constructor(
+    request: RestoreRequest,
+    { copy, maxLineBytes = longestLineBytes, onDrain }: LineStagerParts,
+  ) {
     const { scope, maxDepth, remapUser } = request;
     const extraMembers = scope.log.extraColumns.map(([member]) => member);
     this.#request = request;
     this.#copy = copy;
+    this.#onDrain = onDrain;
     this.#splitter = new LineSplitter(maxLineBytes);
     this.#scan = new LineScanner({ maxDepth });
     this.#upcastScan = new LineScanner({ maxDepth });
@@ -102,6 +116,7 @@ export class LineStager {
     return {
       lineCount: this.lineCount,
       stagedCount: this.#staged.lineCount,
+      byteCount: this.#byteCount,
       upcasts: this.#upcasts(),
       refusedCount: this.#refusedCount,
       refused: this.#refused,
@@ -112,15 +127,21 @@ export class LineStager {
 
   /** Sends what is staged, once it is worth a message. */
   #sent(): Promise<void> | undefined {
-    return this.#staged.length < messageBytes ? undefined : this.#copy.write(this.#staged.take());
+    return this.#staged.length < messageBytes
+      ? undefined
+      : this.#copy.write(this.#staged.take())?.then(this.#onDrain);
   }
 
   #stage(lineNumber: number, scanned: () => ScannedLine): void {
     this.#lineCount = lineNumber;
     try {
-      const scan = this.#upcast(scanned(), lineNumber);
+      const given = scanned();
+      const hasRepeated = !given.areNamesRising && this.#holdsRepeatedNames(given);
+      const scan = this.#upcast(given, lineNumber);
       this.#staged.add(scan, lineNumber);
-      this.#look(scan);
+      this.#byteCount += scan.byteCount;
+      if (hasRepeated) this.#repeatedNameCount += 1;
+      this.#noteIgnored(scan);
     } catch (error) {
       if (!this.#request.dryRun || !isBackupError(error)) throw error;
       this.#refuse(error, lineNumber);
@@ -139,8 +160,20 @@ export class LineStager {
     return this.#upcastScan;
   }
 
-  #look(scan: ScannedLine): void {
-    if (!scan.areNamesRising && holdsRepeatedNames(scan)) this.#repeatedNameCount += 1;
+  // In what is stored of the line; a step may have taken the later ones for good.
+  #holdsRepeatedNames({ bytes, starts, ends, extra }: ScannedLine): boolean {
+    const members = [lineIndex.data, lineIndex.fieldTimestamps].map((index) => ({
+      valueStart: starts[index] as number,
+      valueEnd: ends[index] as number,
+    }));
+    const columns = extra.filter(({ name }) => this.#columns.has(name));
+    return [...members, ...columns].some(
+      ({ valueStart, valueEnd }) =>
+        valueStart >= 0 && hasRepeatedNames(bytes, valueStart, valueEnd),
+    );
+  }
+
+  #noteIgnored(scan: ScannedLine): void {
     for (const { name } of scan.extra) {
       if (this.#columns.has(name) || this.#ignoredMembers.size >= listedMembers) continue;
       this.#ignoredMembers.add(name);
@@ -164,11 +197,4 @@ export class LineStager {
       return { ...stage, lineCount };
     });
   }
-}
-
-function holdsRepeatedNames({ bytes, starts, ends }: ScannedLine): boolean {
-  return [lineIndex.data, lineIndex.fieldTimestamps].some((index) => {
-    const start = starts[index] as number;
-    return start >= 0 && hasRepeatedNames(bytes, start, ends[index] as number);
-  });
 }

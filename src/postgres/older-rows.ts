@@ -26,6 +26,9 @@ export interface OlderRows {
 export async function decideOlder(session: RestoreSession, older: OlderRows): Promise<void> {
   const { sql } = older;
   await session.query(sql.create('again'));
+  // Each page looks the marked lines up.
+  await session.query(sql.indexSkipped, undefined, true);
+  await session.query(sql.analyzeSkipped, undefined, true);
   for (let line: number | undefined = 0; line !== undefined;) {
     line = await stagePage(session, older, line);
   }
@@ -38,11 +41,8 @@ async function stagePage(
   { scope, upcaster, sql }: OlderRows,
   after: number,
 ): Promise<number | undefined> {
-  const { rows } = await session.query(sql.olderRows(selectedFields(scope.log)), [
-    scope.userId,
-    after,
-    pageSize,
-  ]);
+  const page = [scope.userId, after, pageSize];
+  const { rows } = await session.query(sql.olderRows(selectedFields(scope.log)), page, true);
   if (rows.length === 0) return undefined;
   const reader = new ChangeRowReader(scope);
   const scan = new LineScanner();

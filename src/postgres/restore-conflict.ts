@@ -3,6 +3,7 @@
 import { BackupError } from '../errors.js';
 import type { ConflictReason } from '../errors.js';
 import type { RestoreConflict } from './restore-report.js';
+import { stays } from './sink-error.js';
 
 const reasonTexts: Readonly<Record<ConflictReason, string>> = {
   'other-content': 'is in the change log with other content',
@@ -16,16 +17,21 @@ const advice: Readonly<Record<ConflictReason, string>> = {
   unavailable: 'restore with remapUser, which gives new ids, if these are copies of events',
 };
 
-/** The error of the first of `conflictCount` conflicts. */
+/**
+ * The error of the first of `conflictCount` conflicts.
+ *
+ * @param hasCommitted - whether batches before this one are committed
+ */
 export function conflictError(
   { reason, lineNumber, eventId }: RestoreConflict,
   conflictCount: number,
+  hasCommitted = false,
 ): BackupError<'BACKUP_RESTORE_CONFLICT'> {
   const more = conflictCount > 1 ? `; ${conflictCount - 1} more like it` : '';
   return new BackupError(
     'BACKUP_RESTORE_CONFLICT',
-    `event ${eventId} (line ${lineNumber}) ${reasonTexts[reason]}${more}. Nothing of this ` +
-      `transaction stays; ${advice[reason]}`,
+    `event ${eventId} (line ${lineNumber}) ${reasonTexts[reason]}${more}; ` +
+      `${hasCommitted ? stays : 'nothing of it stays'}; ${advice[reason]}`,
     { reason, lineNumber, eventId, conflictCount },
   );
 }

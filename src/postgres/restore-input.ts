@@ -63,6 +63,8 @@ async function* encoded(
   let text = '';
   for await (const item of items) {
     if (item instanceof Uint8Array) {
+      if (text !== '') yield Buffer.from(text);
+      text = '';
       yield item;
       continue;
     }

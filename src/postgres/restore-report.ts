@@ -44,7 +44,7 @@ export interface RestoreReport {
   readonly upcasts: readonly (UpcastStage & { readonly lineCount: number })[];
   /** Lines whose values hold a name twice in one object: `jsonb` keeps only the last. */
   readonly repeatedNameCount: number;
-  /** Members that no column was named for (`extraColumns`): the first 20, by name. */
+  /** Members that no column was named for (`extraColumns`), and that are not restored: the first 20. */
   readonly ignoredMembers: readonly string[];
 }
 
@@ -55,6 +55,8 @@ export const listedCount = 100;
 export interface StagedFacts {
   readonly lineCount: number;
   readonly stagedCount: number;
+  /** How long the staged lines are together. */
+  readonly byteCount: number;
   readonly upcasts: RestoreReport['upcasts'];
   readonly refusedCount: number;
   readonly refused: readonly RestoreRefusal[];
@@ -76,7 +78,7 @@ export function reportOf(
   planned: PlannedCounts,
   { dryRun, newCount, stops }: { dryRun: boolean; newCount: number; stops: boolean },
 ): RestoreReport {
-  const { stagedCount: _, ...facts } = staged;
+  const { stagedCount: _, byteCount: __, ...facts } = staged;
   return { dryRun, ok: facts.refusedCount === 0 && !stops, newCount, ...facts, ...planned };
 }
 

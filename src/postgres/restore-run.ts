@@ -2,6 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { Archive, VerifiedLines } from '../stream/archive-port.js';
+import { closeUnread } from '../stream/unread-source.js';
 import { callHook } from '../stream/host-hook.js';
 import type { PgPool } from './client.js';
 import { LineStager } from './line-stager.js';
@@ -9,7 +10,7 @@ import { decideOlder } from './older-rows.js';
 import { conflictError } from './restore-conflict.js';
 import { bytesOf, isArchive, problemError, verifiedLinesOf } from './restore-input.js';
 import type { RestoreInput } from './restore-input.js';
-import { lockLog } from './restore-lock.js';
+import { lockLog, lockLogForBatches } from './restore-lock.js';
 import type { RestoreProgress, RestoreRequest } from './restore-options.js';
 import { archiveRefused, listedCount, reportOf } from './restore-report.js';
 import type {
@@ -21,8 +22,10 @@ import type {
 import { RestoreSession } from './restore-session.js';
 import { SliceWriter } from './slice-writer.js';
 import { StageSql } from './stage-sql.js';
+import { isKeyedById, writtenLogOf, writtenLogSql } from './written-log.js';
+import type { WrittenLog } from './written-log.js';
 
-type Chunks = AsyncIterator<Uint8Array | VerifiedLines>;
+type ChunkIterator = AsyncIterator<Uint8Array | VerifiedLines>;
 
 /** How many lines lie between two calls of the progress hook at least. */
 const progressLines = 20_000;
@@ -36,6 +39,7 @@ export class RestoreRun {
   /** Aborted when the restore has failed, so that nobody verifies on for nothing. */
   readonly #verifying = new AbortController();
   #totalCount: number | undefined;
+  #isBegun = false;
 
   constructor(pool: PgPool, input: RestoreInput, request: RestoreRequest) {
     this.#input = input;
@@ -49,6 +53,8 @@ export class RestoreRun {
       return await this.#run();
     } catch (error) {
       this.#verifying.abort();
+      // What was being read has been left by then; an archive stays open.
+      if (!this.#isBegun && !isArchive(this.#input)) closeUnread(this.#input);
       throw this.#session.fail(error);
     }
   }
@@ -56,47 +62,46 @@ export class RestoreRun {
   async #run(): Promise<RestoreReport> {
     const staged = await this.#verifyAndStage();
     if ('dryRun' in staged) return staged;
-    await this.#enterPlan();
-    return (await this.#writeAllNew(staged)) ?? this.#planAndWrite(staged);
+    const written = await this.#enterPlan();
+    return (await this.#writeAllNew(staged, written)) ?? this.#planAndWrite(staged, written);
   }
 
   /** Into an empty log: whether all lines are new is found out fastest by writing them. */
-  async #writeAllNew(staged: StagedFacts): Promise<RestoreReport | undefined> {
+  async #writeAllNew(staged: StagedFacts, written: WrittenLog): Promise<RestoreReport | undefined> {
     const { dryRun, batchSize } = this.#request;
-    // Committed batches could not be taken back.
-    if (dryRun || batchSize !== undefined || !(await this.#isEmptyAndKeyed())) return undefined;
-    const areNew = await this.#writer().writeAllNew(staged.lineCount, this.#onSlice);
+    // Committed batches could not be taken back, and only a key tells of an id that is taken.
+    if (dryRun || batchSize !== undefined || !isKeyedById(written)) return undefined;
+    if (!(await this.#isEmpty())) return undefined;
+    const areNew = await this.#writer(staged, written).writeAllNew(this.#onSlice);
     if (!areNew) return undefined;
     this.#session.release();
     const { stagedCount: newCount } = staged;
     return reportOf(staged, nothingThere, { dryRun, newCount, stops: false });
   }
 
-  async #planAndWrite(staged: StagedFacts): Promise<RestoreReport> {
-    const planned = await this.#plan();
+  async #planAndWrite(staged: StagedFacts, written: WrittenLog): Promise<RestoreReport> {
+    const planned = await this.#plan(isKeyedById(written));
+    const writer = this.#writer(staged, written);
     const { dryRun, onConflict } = this.#request;
     const stops = onConflict === 'stop' && planned.conflictCount > 0;
-    const skipped = planned.presentCount + planned.repeatedCount + planned.conflictCount;
+    const skippedCount = planned.presentCount + planned.repeatedCount + planned.conflictCount;
+    const newCount = staged.stagedCount - skippedCount;
     if (dryRun) {
-      await this.#writer().prepare();
+      await writer.prepare();
       await this.#session.rollBack();
-      return reportOf(staged, planned, { dryRun, newCount: staged.stagedCount - skipped, stops });
+      return reportOf(staged, planned, { dryRun, newCount, stops });
     }
     const [first] = planned.conflicts;
     if (stops && first !== undefined) throw conflictError(first, planned.conflictCount);
-    const written = await this.#writer().write(
-      { lineCount: staged.lineCount, newCount: staged.stagedCount - skipped, skips: skipped > 0 },
-      this.#onSlice,
-    );
+    const done = await writer.write({ newCount, skippedCount }, this.#onSlice);
     this.#session.release();
-    const { newCount, lateCount, lateConflicts } = written;
     const final = {
       ...planned,
-      presentCount: planned.presentCount + lateCount,
-      conflictCount: planned.conflictCount + lateConflicts.length,
-      conflicts: [...planned.conflicts, ...lateConflicts],
+      presentCount: planned.presentCount + done.lateCount,
+      conflictCount: planned.conflictCount + done.lateConflicts.length,
+      conflicts: [...planned.conflicts, ...done.lateConflicts],
     };
-    return reportOf(staged, final, { dryRun, newCount, stops: false });
+    return reportOf(staged, final, { dryRun, newCount: done.newCount, stops: false });
   }
 
   /** @returns what was staged, or a dry run's report of an archive that is not what it should be */
@@ -138,22 +143,30 @@ export class RestoreRun {
     return archiveRefused(problems, problemCount);
   }
 
-  async #openAndStage(chunks: Chunks): Promise<StagedFacts> {
+  async #openAndStage(chunks: ChunkIterator): Promise<StagedFacts> {
     await this.#session.open();
     return this.#stage(chunks);
   }
 
-  async #stage(chunks: Chunks): Promise<StagedFacts> {
+  async #stage(chunks: ChunkIterator): Promise<StagedFacts> {
     const session = this.#session;
     session.enter('stage', 0);
     await session.query(this.#sql.create('stage'));
     const copy = await session.copyIn(this.#sql.copy('stage'));
     const input = this.#input;
     const longest = isArchive(input) ? input.manifest.maxLineBytes : undefined;
-    const stager = new LineStager(this.#request, copy, this.#request.maxLineBytes ?? longest);
+    const stager = new LineStager(this.#stagingRequest, {
+      copy,
+      maxLineBytes: this.#request.maxLineBytes ?? longest,
+      // The database has taken what waited: its silence counts from here.
+      onDrain: () => {
+        session.expectDatabase();
+      },
+    });
     let told = 0;
     try {
       for (;;) {
+        this.#isBegun = true;
         const next = await session.read(chunks.next());
         if (next.done === true) break;
         const { value: chunk } = next;
@@ -171,8 +184,17 @@ export class RestoreRun {
       throw error;
     }
     await session.answer(stager.finish());
+    this.#totalCount = stager.lineCount;
     await this.#progress({ phase: 'stage', lineCount: stager.lineCount });
     return stager.facts();
+  }
+
+  /** A user's own archive holds the user's own events: new ids would make second ones of them. */
+  get #stagingRequest(): RestoreRequest {
+    const request = this.#request;
+    const input = this.#input;
+    const isOwn = isArchive(input) && input.manifest.userId === request.scope.userId;
+    return { ...request, remapUser: request.remapUser && !isOwn };
   }
 
   // What is wrong with a line is thrown as it is; what the driver throws is typed.
@@ -185,34 +207,41 @@ export class RestoreRun {
     }
   }
 
-  async #enterPlan(): Promise<void> {
+  async #enterPlan(): Promise<WrittenLog> {
     const session = this.#session;
+    const request = this.#request;
     const { lineCount } = session.place;
     session.enter('plan', lineCount);
     await this.#progress({ phase: 'plan', lineCount });
-    await lockLog(session, this.#request);
+    if (request.batchSize !== undefined && !request.dryRun)
+      await lockLogForBatches(session, request);
+    await lockLog(session, request);
     await session.query(this.#sql.analyze, undefined, true);
+    const { log } = request.scope;
+    const { rows } = await session.query(writtenLogSql, [log.schema, log.table]);
+    return writtenLogOf(rows[0], log);
   }
 
-  /** Whether what is not new would be refused by the log itself: nothing else is there to be found. */
-  async #isEmptyAndKeyed(): Promise<boolean> {
-    const { userId, log } = this.#request.scope;
-    const values = [userId, log.schema, log.table, log.columns.id];
-    const { rows } = await this.#session.query(this.#sql.isEmptyAndKeyed, values, true);
+  async #isEmpty(): Promise<boolean> {
+    const { userId } = this.#request.scope;
+    const { rows } = await this.#session.query(this.#sql.isEmpty, [userId], true);
     return (rows[0] as { readonly is_so: string }).is_so === 'true';
   }
 
-  #writer(): SliceWriter {
-    return new SliceWriter(this.#session, this.#request, this.#sql);
+  #writer(staged: StagedFacts, written: WrittenLog): SliceWriter {
+    const parts = { session: this.#session, request: this.#request, sql: this.#sql, written };
+    return new SliceWriter(parts, staged);
   }
 
-  async #plan(): Promise<PlannedCounts> {
+  /** @param isUnique - whether the log can hold an event only once */
+  async #plan(isUnique: boolean): Promise<PlannedCounts> {
     const session = this.#session;
     const { scope, upcaster, onConflict } = this.#request;
     const sql = this.#sql;
     session.enter('plan', session.place.lineCount);
     await session.query(sql.findRepeated, undefined, true);
-    await session.query(sql.findPresent, [scope.userId, upcaster?.current ?? null], true);
+    const present = sql.findPresent(isUnique);
+    await session.query(present, [scope.userId, upcaster?.current ?? null], true);
     let kinds = await this.#countKinds();
     if (upcaster !== undefined && (kinds.get('u') ?? 0) > 0) {
       await decideOlder(session, { scope, upcaster, sql });

@@ -48,6 +48,11 @@ export class RestoreSession {
     return { stage: this.#stage, lineCount: this.#lineCount, relation };
   }
 
+  /** Whether anything of the restore stays if it fails now. */
+  get hasCommitted(): boolean {
+    return this.#hasCommitted;
+  }
+
   /** Says what is done next, and how many lines were done so far. */
   enter(stage: SinkStage, lineCount: number): void {
     this.#stage = stage;
@@ -72,8 +77,8 @@ export class RestoreSession {
     const mode = 'ISOLATION LEVEL READ COMMITTED READ WRITE';
     await this.#answered(beginTransaction(this.#leased, mode, this.#scope));
     await this.#answered(applySettings(this.#leased, this.#scope));
-    // What exports need for reading in order would only be in the way. Row locks and the restore's
-    // own lock may be waited for as long as the restore may last.
+    // What exports need for reading in order would only be in the way. Whoever waits for a lock is
+    // watched here, and the restore's own lock may be waited for as long as the restore may last.
     await this.query(
       `SELECT set_config('enable_sort', 'on', true), set_config('lock_timeout', '0', true),
               set_config('client_min_messages', 'warning', true)`,

@@ -22,7 +22,8 @@ const stageTexts: Readonly<Record<SinkStage, string>> = {
   commit: 'the restore could not be committed',
 };
 
-const stays = 'the batches before it are committed, and restoring again goes on after them';
+/** What a failure leaves behind once batches are committed. */
+export const stays = 'the batches before it are committed, and restoring again goes on after them';
 
 interface DriverError {
   readonly code?: unknown;
@@ -72,9 +73,22 @@ export function valueUnheld(
 ): BackupError<'BACKUP_SINK_FAILED'> {
   return new BackupError(
     'BACKUP_SINK_FAILED',
-    `${column} of ${place.relation} cannot hold what line ${lineNumber} has for it, for its length or ` +
-      'precision: make the column wider; nothing is written',
+    `${column} of ${place.relation} would hold another value than line ${lineNumber} has for it: its ` +
+      'type, length or precision changes it; nothing is written',
     { ...place, column, lineNumber },
+  );
+}
+
+/** Rows came into the log otherwise than their lines say. */
+export function rowsRewritten(
+  place: SinkPlace,
+  hasCommitted: boolean,
+): BackupError<'BACKUP_SINK_FAILED'> {
+  return new BackupError(
+    'BACKUP_SINK_FAILED',
+    `a trigger or a rule of ${place.relation} makes other rows of the lines than they say; ` +
+      (hasCommitted ? stays : 'nothing of it stays'),
+    place,
   );
 }
 

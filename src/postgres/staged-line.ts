@@ -24,6 +24,8 @@ const frameBytes = 5;
 // Field lengths, numbers, time and uuid of a line together are shorter.
 const fixedBytes = 256;
 
+const backslash = 0x5c;
+
 const hexValues = Int8Array.from({ length: 256 }, (_, byte) => {
   const value = Number.parseInt(String.fromCharCode(byte), 16);
   return Number.isNaN(value) ? -1 : value;
@@ -134,15 +136,22 @@ export class StagedLines {
   #writeTime(scan: ScannedLine, out: DataView, at: number): number {
     const start = (scan.starts[lineIndex.createdAt] as number) + 1;
     const end = (scan.ends[lineIndex.createdAt] as number) - 1;
-    if (end - start <= 27) {
+    if (isPlain(scan.bytes, start, end)) {
       this.#times.write(scan.bytes, [start, end], out, at);
     } else {
-      // Longer only when it is escaped.
       const text = Buffer.from(scan.text('createdAt'));
       this.#times.write(text, [0, text.length], out, at);
     }
     return at + 8;
   }
+}
+
+/** Whether a text is written without escapes. */
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) {
+    if (bytes[at] === backslash) return false;
+  }
+  return true;
 }
 
 type TextMember = 'appId' | 'table' | 'id' | 'op' | 'clientId';

@@ -11,6 +11,7 @@ import {
   signalOption,
 } from '../options.js';
 import { callHook } from './host-hook.js';
+import { hearErrors } from './unread-source.js';
 
 /** Changes of one app, in the order of their lines. */
 export interface ChangeBatch {
@@ -92,10 +93,25 @@ export async function applyInBatches(
   lines: AsyncIterable<ExportLine> | Iterable<ExportLine>,
   options: ApplyInBatchesOptions,
 ): Promise<ApplyReport> {
+  if (!isIterable(lines)) {
+    throw new TypeError(
+      'applyInBatches takes lines, as parseJsonl or lines() of an archive give them',
+    );
+  }
+  hearErrors(lines);
   const applier = new BatchApplier(settingsOf(options));
   for await (const line of lines) await applier.add(line);
   await applier.applyAll();
   return applier.report();
+}
+
+function isIterable(lines: unknown): boolean {
+  return (
+    typeof lines === 'object' &&
+    lines !== null &&
+    !(lines instanceof Uint8Array) &&
+    (Symbol.asyncIterator in lines || Symbol.iterator in lines)
+  );
 }
 
 interface ApplySettings extends Pick<ApplyInBatchesOptions, 'apply' | 'onProgress' | 'signal'> {

@@ -2,9 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { isBackupError } from '../../../src/index.js';
+import fc from 'fast-check';
+
+import { type ExportLine, encodeExportLine, isBackupError } from '../../../src/index.js';
 import { LineScanner } from '../../../src/format/line-scan.js';
 import { StagedLines } from '../../../src/postgres/staged-line.js';
+import { anyLine } from '../../support/arbitraries.js';
+import { exportLine } from '../../support/change-rows.js';
 
 const ID = '0123abcd-89ef-4567-8abc-def012345678';
 // Frame, header, number of fields, then the line's number with its length.
@@ -55,5 +59,61 @@ test('an event id that is no uuid is refused, and nothing of its line is staged'
     );
     assert.equal(staged.length, length);
     assert.equal(staged.lineCount, 0);
+  }
+});
+
+/** A text as JSON, of which the units that are chosen are escaped. */
+function spelt(text: string, isEscaped: (at: number) => boolean): string {
+  const units = Array.from({ length: text.length }, (_, at) => text.charAt(at));
+  return `"${units
+    .map((unit, at) =>
+      isEscaped(at)
+        ? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+        : JSON.stringify(unit).slice(1, -1),
+    )
+    .join('')}"`;
+}
+
+const texts = ['eventId', 'appId', 'table', 'id', 'op', 'clientId', 'createdAt'] as const;
+
+function tupleOf(line: ExportLine, isEscaped: (at: number) => boolean): Buffer {
+  const members = texts.map((name) => `"${name}":${spelt(line[name], isEscaped)}`);
+  members.push(`"schemaVersion":${String(line.schemaVersion)}`);
+  const bytes = Buffer.from(`{${members.join(',')}}`);
+  const scanner = new LineScanner();
+  scanner.scan(bytes, 0, bytes.length, 1);
+  const staged = newStage();
+  staged.add(scanner, 1);
+  return Buffer.from(staged.take());
+}
+
+test('every text means the same, however much of it is escaped', () => {
+  const withUuid = fc
+    .tuple(anyLine, fc.uuid())
+    .map(([line, eventId]): ExportLine => ({ ...line, eventId }));
+  fc.assert(
+    fc.property(withUuid, fc.array(fc.boolean(), { minLength: 1 }), (line, chosen) => {
+      assert.ok(encodeExportLine(line));
+      const plain = tupleOf(line, () => false);
+      assert.ok(tupleOf(line, (at) => chosen[at % chosen.length] === true).equals(plain));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a time of which any one character is escaped is the same time', () => {
+  for (const createdAt of [
+    '2026-04-14T10:00:01Z',
+    '2026-04-14T10:00:01.1Z',
+    '2026-04-14T10:00:01.123456Z',
+  ]) {
+    const line = exportLine({ eventId: ID, createdAt });
+    const plain = tupleOf(line, () => false);
+    for (let escaped = 0; escaped < createdAt.length; escaped += 1) {
+      assert.ok(
+        tupleOf(line, (at) => at === escaped).equals(plain),
+        `${createdAt} ${String(escaped)}`,
+      );
+    }
   }
 });

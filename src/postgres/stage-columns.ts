@@ -1,0 +1,87 @@
+// The stage of a restore: a temporary table of fixed types, and when a line of it is the same as
+// another, or as a row of the log.
+
+import type { LogMember, LogTable } from './log-table.js';
+import { quoteIdentifier } from './log-table.js';
+
+/** The table that lines are staged in. */
+export const stage = 'pg_temp.backup_streams_stage';
+/** The table of the log's own rows, once they are upcast. */
+export const again = 'pg_temp.backup_streams_again';
+/** The table of lines that are not written, and why. */
+export const skip = 'pg_temp.backup_streams_skip';
+
+/**
+ * Where each of a row's members stands in the stage, and as what. Texts compare by their bytes,
+ * whatever the database's collation thinks equal.
+ */
+export const staged: readonly (readonly [LogMember, string, string])[] = [
+  ['id', 'id', 'uuid'],
+  ['appId', 'app', 'text'],
+  ['tableName', 'tab', 'text'],
+  ['recordId', 'rec', 'text'],
+  ['op', 'op', 'text'],
+  ['data', 'data', 'jsonb'],
+  ['fieldTimestamps', 'stamps', 'jsonb'],
+  ['clientId', 'client', 'text'],
+  ['createdAt', 'at', 'timestamptz'],
+  ['schemaVersion', 'version', 'int4'],
+];
+
+/** The columns of a staged table, for CREATE TABLE. */
+export function stageColumns({ extraColumns }: LogTable): string {
+  const columns = staged.map(
+    ([, name, type]) => `${name} ${type}${type === 'text' ? ' COLLATE "C"' : ''}`,
+  );
+  return [...columns, ...extraColumns.map((_, index) => `x${index} jsonb`)].join(', ');
+}
+
+/** Whether the exported lines of staged line `s` and the log's row `e` are identical. */
+export function sameAsLog({ columns, extraColumns }: LogTable): string {
+  const parts = staged
+    .filter(([member]) => member !== 'id')
+    .map(([member, name]) => {
+      const column = `e.${quoteIdentifier(columns[member])}`;
+      if (member === 'data' || member === 'fieldTimestamps') {
+        return sameJson(`s.${name}`, presentJson(`${column}::jsonb`));
+      }
+      if (member === 'schemaVersion') return `${versionOf(column)} = s.${name}`;
+      if (member === 'createdAt') return `${column}::timestamptz = s.${name}`;
+      return `${column}::text COLLATE "C" = s.${name}`;
+    });
+  const extra = extraColumns.map(([, column], index) =>
+    sameJson(`s.x${index}`, `to_jsonb(e.${quoteIdentifier(column)})`),
+  );
+  return [...parts, ...extra].join(' AND ');
+}
+
+/** Whether two staged lines are identical. */
+export function sameStaged({ extraColumns }: LogTable, a: string, b: string): string {
+  const parts = staged.map(([, name, type]) =>
+    type === 'jsonb' ? sameJson(`${a}.${name}`, `${b}.${name}`) : `${a}.${name} = ${b}.${name}`,
+  );
+  const extra = extraColumns.map((_, index) => sameJson(`${a}.x${index}`, `${b}.x${index}`));
+  return [...parts, ...extra].join(' AND ');
+}
+
+/** Whether `s` is a line of a slice that is to be written: `after` exclusive, `until` inclusive. */
+export function inSlice(after: string, until: string, skips: boolean): string {
+  const slice = `s.line > ${after}::int4 AND s.line <= ${until}::int4`;
+  return skips ? `${slice} AND NOT EXISTS (SELECT FROM ${skip} AS k WHERE k.line = s.line)` : slice;
+}
+
+/** The schema version that an export gives a row. */
+export function versionOf(column: string): string {
+  return `greatest(coalesce(${column}::int4, 1), 1)`;
+}
+
+// An export leaves these out, so they count as none.
+function presentJson(value: string): string {
+  return `CASE WHEN ${value} IN ('null', '{}') THEN NULL ELSE ${value} END`;
+}
+
+// Texts must be identical: for jsonb's own equality 1.0 is 1.00. Values with the same bytes have the
+// same text, and are the ordinary case (PostgreSQL manual, section 9.25.6).
+function sameJson(a: string, b: string): string {
+  return `(ROW(${a})::record OPERATOR(pg_catalog.*=) ROW(${b})::record OR (${a})::text COLLATE "C" IS NOT DISTINCT FROM (${b})::text)`;
+}

@@ -6,6 +6,7 @@ import { longestLineBytes } from '../stream/line-splitter.js';
 import { functionOption, integerOption, maxTimerMs, refuseUnknown } from '../options.js';
 import { exportRequestOf } from './export-options.js';
 import type { ExportRequest, PgExportOptions } from './export-options.js';
+import type { LogTable } from './log-table.js';
 
 /** How far a restore is. */
 export interface RestoreProgress {
@@ -41,13 +42,15 @@ export interface RestoreOptions
   readonly onConflict?: 'stop' | 'keep-existing' | 'report' | undefined;
   /**
    * Give events new ids, derived from this user and the old id, so that another user's archive can
-   * be restored and restoring it again is harmless. Default false: another user's archive is refused.
+   * be restored and restoring it again is harmless. Ids of the user's own archive stay as they are;
+   * whose bare lines are is not known. Default false: another user's archive is refused.
    */
   readonly remapUser?: boolean | undefined;
   /**
    * Commit after every so many lines instead of once at the end: an integer from 1. Everything is
-   * checked before the first of these transactions; a restore that was interrupted is resumed by
-   * running it again. By default it is all one transaction.
+   * checked before the first of these transactions, except for what only writing finds: ids that
+   * another user's events have, and the log's own constraints. A restore that was interrupted is
+   * resumed by running it again. By default it is all one transaction.
    */
   readonly batchSize?: number | undefined;
   /** Called now and then; may be async. A throw ends the restore with `BACKUP_HOOK_FAILED`. */
@@ -124,6 +127,7 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
     ) as unknown as PgExportOptions,
     [],
   );
+  checkColumns(scope.log);
   const { upcaster, onConflict = 'stop', batchSize, onProgress, maxLineBytes, maxDepth } = options;
   if (upcaster !== undefined && !isUpcaster(upcaster)) {
     throw new TypeError('upcaster must come from createUpcaster');
@@ -145,6 +149,13 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
     maxDepth: optional('maxDepth', maxDepth),
     verify: verifyOptionsOf(options, scope),
   };
+}
+
+// An export may read a column twice. Written twice, one of the values would be lost, or be the owner's.
+function checkColumns({ columns, extraColumns }: LogTable): void {
+  const names = [...Object.values(columns), ...extraColumns.map(([, column]) => column)];
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice !== undefined) throw new TypeError(`log: ${twice} stands for more than one member`);
 }
 
 function isUpcaster(value: Partial<Upcaster> | null): boolean {

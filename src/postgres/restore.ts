@@ -17,9 +17,11 @@ import { RestoreRun } from './restore-run.js';
  * lines in a temporary table, and the stage is held against the log. Then all is written in one
  * transaction, or in several that can be resumed (`batchSize`). Where the user has no rows yet and the
  * id has a unique key, writing itself is what finds an id that is taken; all is taken back then, and
- * planned. Events that are there with the same content are skipped. Numbers, times and member order
- * stay exactly as they are in the lines. Rows are always the given user's, and row-level security stays
- * on.
+ * planned. Events that are there with the same content are skipped. Every digit of a number and every
+ * microsecond stays, and lines that an export wrote come out of the next export the same; other
+ * lines take the spelling of `jsonb`, which writes 1e2 as 100 and sorts members. A table that would
+ * make other rows of the lines than they say (its columns' types, its triggers, its rules) fails the
+ * restore. Rows are always the given user's, and row-level security stays on.
  *
  * One client is leased. It comes back clean after COMMIT, and is destroyed after anything else. Two
  * restores of one user wait for each other. The role needs the right to make temporary tables.

@@ -144,6 +144,16 @@ test('remapped to another user: new ids, the same for ever, and the old rows unt
     assert.equal(await exportOf(pool), text);
   }));
 
+test('remapped to the user whose archive it is: the events that they are', () =>
+  withArchive(async ({ bytes, text }) => {
+    await withEmptyLog(async (_db, pool) => {
+      await using archive = await openArchive(bytes);
+      assert.equal((await restore(pool, archive)).newCount, 200);
+      assert.equal((await restore(pool, archive, { remapUser: true })).presentCount, 200);
+      assert.equal(await exportOf(pool), text);
+    });
+  }));
+
 test('remapping derives uuid version 5 of the old id and the user', () =>
   withEmptyLog(async (_db, pool) => {
     // RFC 9562, appendix A.4: namespace DNS, name www.example.com.

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { openArchive } from '../../src/archive/index.js';
 import {
   type BackupErrorCode,
+  RawJson,
   type Upcaster,
   changeSourceFrom,
   createUpcaster,
@@ -39,6 +40,21 @@ test('L10 a name twice in data goes in as jsonb keeps it, and the report says so
     const report = await restore(pool, text);
     assert.equal(report.repeatedNameCount, 2);
     assert.match(await exportOf(pool), /"data":\{"a": 2\},/);
+  }));
+
+test('L10 a name twice counts where it is stored: in extra columns, and before a step has taken it', () =>
+  withEmptyLog(async (db, pool) => {
+    await db.admin.query('ALTER TABLE sync_changes ADD actor jsonb');
+    const text = lineText(1, { actor: '{"a": 1, "a": 2}', other: '{"a": 1, "a": 2}' });
+    const log = { extraColumns: { actor: 'actor' } };
+    assert.equal((await restore(pool, text, { log, dryRun: true })).repeatedNameCount, 1);
+    assert.equal((await restore(pool, text, { dryRun: true })).repeatedNameCount, 0);
+    const upcaster = createUpcaster({
+      current: 2,
+      steps: { 1: (line) => ({ ...line, data: new RawJson('{"a": 2}') }) },
+    });
+    const repeated = lineText(1, { data: '{"a": 1, "a": 2}' });
+    assert.equal((await restore(pool, repeated, { upcaster, dryRun: true })).repeatedNameCount, 1);
   }));
 
 test('L17 an event id in upper case is the same event', () =>

@@ -7,6 +7,7 @@ import {
   type UpcastStep,
   createUpcaster,
   isBackupError,
+  RawJson,
 } from '../../../src/index.js';
 import { exportLine } from '../../support/change-rows.js';
 
@@ -80,6 +81,19 @@ describe('upcast', () => {
     assert.deepEqual(seen, [2, 3]);
     const current = exportLine({ schemaVersion: 4 });
     assert.equal(upcaster.upcast(current), current);
+  });
+
+  test('keeps extra members, unless a step says otherwise', () => {
+    const extra = new Map([['actor', new RawJson('"a"')]]);
+    const line = exportLine({ schemaVersion: 1, extra });
+    const fresh: UpcastStep = ({ extra: _, ...rest }) => rest;
+    const keeping = createUpcaster({ current: 2, steps: { 1: fresh } });
+    assert.deepEqual(keeping.upcast(line).extra, extra);
+    const dropping = createUpcaster({
+      current: 2,
+      steps: { 1: (given) => ({ ...given, extra: undefined }) },
+    });
+    assert.equal(dropping.upcast(line).extra, undefined);
   });
 
   test('L20 refuses a newer line with its number and advice, whatever it holds', () => {

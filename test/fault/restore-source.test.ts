@@ -1,0 +1,142 @@
+// F34: what a restore reads fails before it is read, or is never read because something else failed. The error
+// is the source's own, nothing ends the process, and nothing of the source stays open.
+import assert from 'node:assert/strict';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { PassThrough, type Readable } from 'node:stream';
+import { describe, test } from 'node:test';
+
+import { applyInBatches, parseJsonl } from '../../src/index.js';
+import { pgExportStream, restoreToPostgres } from '../../src/postgres/index.js';
+import { USER } from '../support/change-log.js';
+import { settlesWithin } from '../support/deadline.js';
+import { assertReusable, failsWith, failureOf } from '../support/failures.js';
+import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
+
+const missing = (): Readable => createReadStream(path.join(tmpdir(), 'no', 'such', 'file.jsonl'));
+
+function closed(stream: Readable): Promise<unknown> {
+  // Not events.once(): it rejects at the 'error' that comes first.
+  const closing = new Promise((resolve) => stream.once('close', resolve));
+  return stream.closed ? Promise.resolve() : settlesWithin(closing, 5_000);
+}
+
+describe('F34 a stream that fails before it is read', () => {
+  test('fails the restore with its own error, as bytes and as lines', () =>
+    withEmptyLog(async (db, pool) => {
+      for (const source of [missing(), parseJsonl(missing())]) {
+        const error = await failureOf(restore(pool, source));
+        assert.equal((error as NodeJS.ErrnoException).code, 'ENOENT');
+      }
+      await assertReusable(pool);
+      assert.equal(await countRows(db), 0);
+    }));
+
+  test('fails it too when it fails while the pool gives no client', () =>
+    withEmptyLog(async (db) => {
+      const pool = db.pool();
+      const held = await pool.connect();
+      const source = new PassThrough();
+      const failing = failureOf(restore(pool, source));
+      const reason = new Error('the download broke');
+      source.destroy(reason);
+      await closed(source);
+      held.release();
+      assert.equal(await failing, reason);
+      await assertReusable(pool);
+    }));
+
+  test('fails applyInBatches, and whoever iterates its lines later', async () => {
+    const lines = parseJsonl(missing());
+    const error = await failureOf(applyInBatches(lines, { apply: () => undefined }));
+    assert.equal((error as NodeJS.ErrnoException).code, 'ENOENT');
+    const source = missing();
+    const later = parseJsonl(source);
+    await closed(source);
+    assert.equal(((await failureOf(later.next())) as NodeJS.ErrnoException).code, 'ENOENT');
+  });
+
+  test('does not end the process when the options are wrong as well', () =>
+    withEmptyLog(async (_db, pool) => {
+      const source = missing();
+      const wrong = restoreToPostgres(pool, source, { userId: USER, dryrun: true } as never);
+      assert.ok((await failureOf(wrong)) instanceof TypeError);
+      await closed(source);
+    }));
+});
+
+describe('a source that is never read', () => {
+  test('is closed when there is no database: a file, its lines, an export of another pool', () =>
+    withEmptyLog(async (db, exporting) => {
+      const folder = await mkdtemp(path.join(tmpdir(), 'backup-streams-source-'));
+      try {
+        const file = path.join(folder, 'log.jsonl');
+        await writeFile(file, lineText(1));
+        const nowhere = db.pool({ connectionString: undefined, host: '127.0.0.1', port: 1 });
+        const streams = [createReadStream(file), createReadStream(file)] as const;
+        const exported = pgExportStream(exporting, { userId: USER });
+        await exported.ready();
+        for (const source of [streams[0], parseJsonl(streams[1]), exported]) {
+          await failsWith(restore(nowhere, source), 'BACKUP_SINK_FAILED');
+        }
+        await Promise.all([...streams, exported].map(closed));
+        await assertReusable(exporting);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    }));
+
+  test('is closed when lines are left before the first', async () => {
+    const source = new PassThrough();
+    await parseJsonl(source).return?.();
+    await closed(source);
+    let isClosed = false;
+    const chunks = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.resolve({ done: true as const, value: undefined }),
+        return: () => {
+          isClosed = true;
+          return Promise.resolve({ done: true as const, value: undefined });
+        },
+      }),
+    };
+    await parseJsonl(chunks).return?.();
+    assert.ok(isClosed);
+  });
+});
+
+test('lines and bytes in turns are restored in their order', () =>
+  withEmptyLog(async (_db, pool) => {
+    async function* mixed(): AsyncGenerator<never> {
+      for await (const line of parseJsonl([Buffer.from(lineText(1))])) yield line as never;
+      yield Buffer.from(lineText(2)) as never;
+      for await (const line of parseJsonl([Buffer.from(lineText(3))])) yield line as never;
+    }
+    // The second of two lines with the same id is the one that is passed over.
+    const report = await restore(pool, mixed());
+    assert.equal(report.newCount, 3);
+    const again = await restore(pool, mixedWithRepeats(), { onConflict: 'report' });
+    assert.deepEqual(
+      again.conflicts.map(({ lineNumber }) => lineNumber),
+      [2],
+    );
+    assert.equal(await exportOf(pool), lineText(1) + lineText(2) + lineText(3) + lineText(4));
+  }));
+
+async function* mixedWithRepeats(): AsyncGenerator<never> {
+  for await (const line of parseJsonl([Buffer.from(lineText(4))])) yield line as never;
+  yield Buffer.from(lineText(4, { data: '{"title": "other"}' })) as never;
+}
+
+test('one chunk of many lines is no silence of the database', () =>
+  withEmptyLog(async (_db, pool) => {
+    // More than sockets hold, so that the database is waited for again and again within the chunk.
+    const data = `{"title": "${'x'.repeat(100_000)}"}`;
+    const chunk = Buffer.from(
+      Array.from({ length: 300 }, (_, index) => lineText(index + 1, { data })).join(''),
+    );
+    const report = await restore(pool, [chunk], { stallTimeoutMs: 1_000 });
+    assert.equal(report.newCount, 300);
+  }));

@@ -5,7 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { isBackupError } from 'backup-streams';
 import { writeArchive } from 'backup-streams/archive';
-import { exportHeaders } from 'backup-streams/http';
+import { exportHeaders, resetOnFailure } from 'backup-streams/http';
 import { pgExportStream } from 'backup-streams/postgres';
 import type { PgExportOptions, PgExportStream, PgPool } from 'backup-streams/postgres';
 import { authenticateHeader } from './authenticate.js';
@@ -104,8 +104,11 @@ async function exportBackup(
     // Until the first rows are here a plain 503 is possible; afterwards only a broken connection is.
     await lines.ready();
     response.writeHead(200, headers);
-    if (format === 'jsonl') await pipeline(lines, response);
-    else await writeArchive(response, { userId, events: lines, at });
+    if (format === 'jsonl') {
+      // To HTTP/1.0, which proxies may speak, a closed connection is the end of a whole file.
+      resetOnFailure(lines, response);
+      await pipeline(lines, response);
+    } else await writeArchive(response, { userId, events: lines, at });
     const { eventCount: rows, byteCount: bytes, sha256 } = lines.summary();
     log({ message: 'backup exported', userId, rows, bytes, sha256 });
   } catch (error) {

@@ -3,3 +3,5 @@
 export { exportFilename } from './export-filename.js';
 export type { ExportFilenameOptions } from './export-filename.js';
 export { exportHeaders } from './export-headers.js';
+export { resetOnFailure } from './reset-on-failure.js';
+export type { DownloadResponse, FailingSource } from './reset-on-failure.js';

@@ -28,7 +28,9 @@ export interface SyncChangesSqlOptions extends MigrateSyncChangesOptions {
  * Makes or updates the change log's table: columns (also where the table is from before
  * `schema_version`), the index `(user_id, created_at, id)` that serves the export's order, and
  * row-level security, enabled and forced, with the policy
- * `user_id = current_setting('app.current_user_id', true)` for reading and writing.
+ * `user_id = current_setting('app.current_user_id', true)` for reading and writing. The host's own
+ * queries then see and write only rows of the user that their transaction has set there. For tables
+ * whose columns have the default names.
  *
  * Idempotent: what is there is left alone and takes no lock that writers would notice. All or
  * nothing, as one statement; runs inside a transaction of the host's as well.
@@ -62,6 +64,9 @@ export async function migrateSyncChanges(
 export function syncChangesSql(options: SyncChangesSqlOptions = {}): string {
   refuseUnknown('syncChangesSql', options, ['schema', 'table', 'rowSecurity', 'concurrently']);
   const { schema, table, rowSecurity = true, concurrently = false } = options;
+  for (const [name, value] of Object.entries({ rowSecurity, concurrently })) {
+    if (typeof value !== 'boolean') throw new TypeError(`${name} must be a boolean`);
+  }
   const log = logTableOf({ schema, table });
   if (`${log.schema}${log.table}`.includes('$')) {
     throw new TypeError('schema and table must not hold $ for a migration');

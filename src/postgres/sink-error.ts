@@ -135,8 +135,8 @@ export function commitUnknown(
 ): BackupError<'BACKUP_COMMIT_UNKNOWN'> {
   return new BackupError(
     'BACKUP_COMMIT_UNKNOWN',
-    'the connection was lost while the restore was being committed: it is not known whether its ' +
-      'lines are in the change log. Restore again: what is there is skipped',
+    'the answer to COMMIT did not come: it is not known whether the lines are in the change log. ' +
+      'Restore again: what is there is skipped',
     { lineCount },
     cause,
   );

@@ -32,6 +32,8 @@ export async function decideOlder(session: RestoreSession, older: OlderRows): Pr
   for (let line: number | undefined = 0; line !== undefined;) {
     line = await stagePage(session, older, line);
   }
+  await session.query(sql.indexUpcast, undefined, true);
+  await session.query(sql.analyzeUpcast, undefined, true);
   await session.query(sql.compareUpcast, undefined, true);
 }
 

@@ -47,6 +47,8 @@ export class StageSql {
   readonly indexSkipped = `CREATE INDEX IF NOT EXISTS backup_streams_skip_line ON ${skip} (line)`;
   readonly analyze = `ANALYZE ${stage} (id, line)`;
   readonly analyzeSkipped = `ANALYZE ${skip}`;
+  readonly indexUpcast = `CREATE INDEX ON ${again} (line)`;
+  readonly analyzeUpcast = `ANALYZE ${again}`;
 
   /** Whether the log has no row of a user, `$1`. */
   get isEmpty(): string {

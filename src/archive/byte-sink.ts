@@ -1,5 +1,6 @@
 // The destination of an archive: waits for it, within limits, and says when it has failed.
 
+import { finished } from 'node:stream';
 import type { Writable } from 'node:stream';
 import { BackupError } from '../errors.js';
 
@@ -18,8 +19,12 @@ export interface ByteSinkOptions {
 export class ByteSink {
   readonly #destination: Writable;
   readonly #options: ByteSinkOptions;
+  readonly #unwatch: () => void;
   #byteCount = 0;
   #failure: { readonly error: unknown } | undefined;
+  #hasDrained = false;
+  #isEnding = false;
+  #hasTakenAll = true;
   #isFinished = false;
   #wake: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -27,10 +32,12 @@ export class ByteSink {
   constructor(destination: Writable, options: ByteSinkOptions) {
     this.#destination = destination;
     this.#options = options;
-    destination.on('error', this.#onError);
-    destination.on('close', this.#onClose);
+    // It stays: what a destination says after its end would else end the process.
+    destination.on('error', () => undefined);
     destination.on('drain', this.#onDrain);
     destination.on('finish', this.#onFinish);
+    // Waits for the close, which flushing a file belongs to, where the stream will tell of one.
+    this.#unwatch = finished(destination, { readable: false }, this.#onFinished);
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#onAbort();
   }
@@ -47,16 +54,23 @@ export class ByteSink {
 
   /** Hands bytes on; settles when there is room for more. */
   async write(bytes: Uint8Array): Promise<void> {
-    this.#throwFailure();
+    this.#throwIfGone();
     this.#byteCount += bytes.length;
-    if (!this.#destination.write(bytes)) {
-      await this.#waiting(() => !this.#destination.writableNeedDrain);
-    }
+    this.#hasDrained = false;
+    const hasRoom = this.#destination.write(bytes);
+    // What was ended or destroyed takes bytes without a word.
+    this.#throwIfGone();
+    // Not asked of writableNeedDrain, which responses of HTTP/2 do not have.
+    if (!hasRoom) await this.#waiting(() => this.#hasDrained);
   }
 
-  /** Ends the destination; settles when it has taken everything. */
+  /**
+   * Ends the destination; settles when it has taken everything, and has been closed where it closes
+   * by itself: a flush to the disk may fail as late as that.
+   */
   async end(): Promise<void> {
-    this.#throwFailure();
+    this.#throwIfGone();
+    this.#isEnding = true;
     this.#destination.end();
     await this.#waiting(() => this.#isFinished);
     this.#release();
@@ -92,34 +106,63 @@ export class ByteSink {
     this.#wake?.();
   }
 
-  // The error listener stays: what a destination says after its end would else end the process.
+  #throwIfGone(): void {
+    const { destroyed, errored, writableEnded } = this.#destination;
+    if (destroyed) this.#fail(errored == null ? this.#closedEarly() : this.#failed(errored));
+    else if (writableEnded) this.#fail(this.#endedEarly());
+    this.#throwFailure();
+  }
+
   #release(): void {
-    this.#destination.off('close', this.#onClose);
+    this.#unwatch();
     this.#destination.off('drain', this.#onDrain);
     this.#destination.off('finish', this.#onFinish);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
   }
 
   readonly #onDrain = (): void => {
+    this.#hasDrained = true;
     this.#wake?.();
   };
 
+  // A response of HTTP/2 that its client has reset says that it has finished, like any other. Asked
+  // at once, since standard output starts afresh when it is closed.
   readonly #onFinish = (): void => {
-    this.#isFinished = true;
-    this.#wake?.();
+    const { writableFinished } = this.#destination as Partial<Writable>;
+    this.#hasTakenAll = writableFinished !== false;
   };
 
-  readonly #onError = (cause: unknown): void => {
+  readonly #onFinished = (cause?: NodeJS.ErrnoException | null): void => {
+    if (cause != null) {
+      const isClosed = cause.code === 'ERR_STREAM_PREMATURE_CLOSE';
+      this.#fail(isClosed ? this.#closedEarly() : this.#failed(cause));
+    } else if (!this.#isEnding) {
+      this.#fail(this.#endedEarly());
+    } else if (!this.#hasTakenAll) {
+      this.#fail(this.#closedEarly());
+    } else {
+      this.#isFinished = true;
+      this.#wake?.();
+    }
+  };
+
+  #failed(cause: unknown): BackupError {
     const message = 'the destination of the archive failed: what it holds is no archive';
-    this.#fail(new BackupError('BACKUP_SINK_FAILED', message, this.#place, cause));
-  };
+    return new BackupError('BACKUP_SINK_FAILED', message, this.#place, cause);
+  }
 
-  readonly #onClose = (): void => {
-    if (this.#isFinished) return;
+  #closedEarly(): BackupError {
     const message = 'the destination of the archive was closed before its end';
     const cause = { name: 'Error', code: 'ERR_STREAM_PREMATURE_CLOSE' };
-    this.#fail(new BackupError('BACKUP_SINK_FAILED', message, this.#place, cause));
-  };
+    return new BackupError('BACKUP_SINK_FAILED', message, this.#place, cause);
+  }
+
+  #endedEarly(): BackupError {
+    const message =
+      'the destination of the archive was ended by somebody else: leave end() to who writes it';
+    const cause = { name: 'Error', code: 'ERR_STREAM_WRITE_AFTER_END' };
+    return new BackupError('BACKUP_SINK_FAILED', message, this.#place, cause);
+  }
 
   readonly #onStall = (): void => {
     const limitMs = this.#options.stallTimeoutMs;

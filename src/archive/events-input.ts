@@ -10,6 +10,7 @@ import type { ExportSummary } from '../format/summary.js';
 import { toExportLine } from '../format/to-export-line.js';
 import type { ChangeSource } from '../stream/change-source.js';
 import { JsonlSerializer } from '../stream/jsonl-serializer.js';
+import { hearErrors } from '../stream/unread-source.js';
 
 /**
  * JSONL bytes that can tell what they were: `pgExportStream(…)`, a `JsonlSerializer` that something
@@ -37,7 +38,7 @@ export interface EventsInput {
 export function eventsInputOf(events: ChangeSource | EventBytes, userId: string): EventsInput {
   if (isEventBytes(events)) {
     if (events.userId !== undefined && events.userId !== userId) throw foreignEvents();
-    return { bytes: unlessUnheard(events), foreign: () => undefined };
+    return { bytes: hearErrors(events), foreign: () => undefined };
   }
   if (!isChangeSource(events)) {
     throw new TypeError('events must be a ChangeSource, or a Readable of bytes with summary()');
@@ -66,7 +67,7 @@ function serialized(source: ChangeSource, userId: string): EventsInput {
   pipeline(source.batches(), bytes).catch(() =>
     source[Symbol.asyncDispose]().catch(() => undefined),
   );
-  return { bytes: unlessUnheard(bytes), foreign: () => foreign };
+  return { bytes: hearErrors(bytes), foreign: () => foreign };
 }
 
 // A host's source may give rows in any order, and no reader takes an archive of them.
@@ -76,11 +77,6 @@ function assertOrder(last: ExportLine, line: ExportLine, lineNumber: number): vo
   const reason = order < 0 ? 'earlier' : 'repeated';
   const message = `row ${lineNumber} ${order < 0 ? 'should stand before' : 'is the same event as'} the row before it`;
   throw new BackupError('BACKUP_ORDER_VIOLATED', message, { lineNumber, reason });
-}
-
-// Reading tells of every error; one that comes before or after the reading would end the process.
-function unlessUnheard(bytes: EventBytes): EventBytes {
-  return bytes.on('error', () => undefined);
 }
 
 function foreignEvents(): TypeError {

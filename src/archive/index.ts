@@ -7,12 +7,8 @@ export type { PrivateKey } from './keys.js';
 export { openArchive } from './open.js';
 export type { OpenArchiveOptions } from './open.js';
 export { sealArchive, unsealArchive } from './seal.js';
-export type {
-  SealArchiveOptions,
-  SealFlowOptions,
-  SealInput,
-  UnsealArchiveOptions,
-} from './seal.js';
+export type { SealArchiveOptions, SealFlowOptions, UnsealArchiveOptions } from './seal.js';
+export type { SealInput } from './seal-input.js';
 export { verifyArchive } from './verify.js';
 export type { VerifyArchiveOptions } from './verify.js';
 export { writeArchive } from './write.js';

@@ -1,17 +1,17 @@
 // Archives encrypted and back, in the age format (age-encryption.org/v1), as streams. The package
 // that knows the format is loaded at the first call, so that whoever seals nothing does without it.
 
-import { createReadStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type * as Age from 'age-encryption';
-import { BackupError, isBackupError } from '../errors.js';
+import { isBackupError } from '../errors.js';
 import { integerOption, maxTimerMs, refuseUnknown, signalOption } from '../options.js';
+import { AgeHeaderGuard, sealUnreadable, unreadableReason } from './age-header.js';
 import { limitExceeded } from './archive-invalid.js';
 import { ByteSink } from './byte-sink.js';
-import { StoppableBytes } from './stoppable-bytes.js';
-
-/** Bytes to seal or to unseal: a path, the bytes, or a stream of them. */
-export type SealInput = string | Uint8Array | AsyncIterable<Uint8Array>;
+import { sealBytesOf } from './seal-input.js';
+import type { SealInput } from './seal-input.js';
+import { checkSecrets, identityForm, notKeys, recipientForm } from './seal-secrets.js';
+import type { StoppableBytes } from './stoppable-bytes.js';
 
 /** Options that sealing and unsealing share. */
 export interface SealFlowOptions {
@@ -25,11 +25,11 @@ export interface SealFlowOptions {
 export interface SealArchiveOptions extends SealFlowOptions {
   /** Opens it again; use one that was made for this. */
   readonly passphrase?: string | undefined;
-  /** age recipients (`age1…`), each of whom can open it alone. */
+  /** age recipients (`age1…`), at most 256, each of whom can open it alone. */
   readonly recipients?: readonly string[] | undefined;
   /**
    * How long a passphrase takes to try, as the power of two of scrypt's cost: 1 to 20. Default 18,
-   * about a second, during which the event loop stands still.
+   * about a second, during which the event loop stands still. Not for recipients.
    */
   readonly workFactor?: number | undefined;
 }
@@ -41,19 +41,24 @@ export interface UnsealArchiveOptions extends SealFlowOptions {
   readonly identities?: readonly string[] | undefined;
   /**
    * The highest work factor that a file may ask for, 1 to 20. Default 18; each step doubles time and
-   * memory, of which 18 takes 256 MiB.
+   * memory, of which 18 takes 256 MiB. Not for identities.
    */
   readonly maxWorkFactor?: number | undefined;
 }
 
 /**
  * Encrypts an archive for a passphrase or for recipients, in a form that the `age` command opens
- * too. Ends the destination; whatever fails destroys it. Encryption does not say who made the
- * archive: sign it before.
+ * too. Ends the destination and waits for its close, as `writeArchive` does. Whatever fails destroys
+ * it, and an input that is a stream too, so that whoever writes into that fails as well; options that
+ * are none touch neither. Encryption does not say who made the archive: sign it before.
  *
  * @param input - the archive; bytes that fail on the way fail the sealing
- * @throws TypeError for options that are none, and where `age-encryption` is not installed;
- * BackupError `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; whatever the input fails with;
+ * @param destination - takes the bytes; its back-pressure is obeyed. Nobody else writes into it or
+ * ends it
+ * @throws TypeError for options that are none; for misspelt recipients, and where `age-encryption` is
+ * not installed, after both streams were taken over; BackupError `BACKUP_SINK_FAILED`,
+ * `BACKUP_SINK_STALLED`; `BACKUP_LIMIT_EXCEEDED` for more recipients than 64 KiB or 256 stanzas hold;
+ * `BACKUP_SOURCE_FAILED` for a path that cannot be read; whatever another input fails with;
  * `signal.reason` after an abort
  *
  * @example
@@ -77,23 +82,27 @@ export async function sealArchive(
   destination: Writable,
   options: SealArchiveOptions,
 ): Promise<void> {
-  const { passphrase, recipients, workFactor = 18 } = options;
   refuseUnknown('sealArchive', options, ['passphrase', 'recipients', 'workFactor', ...flowNames]);
-  checkSecrets({ passphrase, recipients });
-  integerOption('workFactor', workFactor, { min: 1, max: 20 });
-  const flow = flowOf(input, destination, options);
-  const { Encrypter } = await loadAge();
-  const encrypter = new Encrypter();
-  try {
-    if (passphrase !== undefined) {
-      encrypter.setPassphrase(passphrase);
-      encrypter.setScryptWorkFactor(workFactor);
-    }
-    for (const recipient of recipients ?? []) encrypter.addRecipient(recipient);
-  } catch {
-    throw new TypeError('recipients must be age recipients: age1…');
-  }
-  await pump(flow, (bytes) => encrypter.encrypt(bytes), asItIs);
+  const { passphrase, recipients, workFactor } = options;
+  checkSecrets({
+    passphrase,
+    keys: { name: 'recipients', list: recipients, form: recipientForm },
+    work: { name: 'workFactor', value: workFactor },
+  });
+  const header = new AgeHeaderGuard();
+  await pump(flowOf({ input, destination, options }), {
+    prepare: async () => {
+      const { Encrypter } = await loadAge();
+      const encrypter = new Encrypter();
+      if (passphrase !== undefined) encrypter.setPassphrase(passphrase);
+      if (workFactor !== undefined) encrypter.setScryptWorkFactor(workFactor);
+      addEach('recipients', recipients, (recipient) => encrypter.addRecipient(recipient));
+      return (bytes) => encrypter.encrypt(bytes);
+    },
+    // No sealed file is better than one that is refused when it is needed.
+    check: (bytes) => header.add(bytes),
+    explained: (error) => error,
+  });
 }
 
 /**
@@ -103,9 +112,14 @@ export async function sealArchive(
  * directory of a zip comes last.
  *
  * @param input - the sealed archive
- * @throws TypeError for options that are none, and where `age-encryption` is not installed;
- * BackupError `BACKUP_SEAL_UNREADABLE`, `BACKUP_LIMIT_EXCEEDED`, `BACKUP_SINK_FAILED`,
- * `BACKUP_SINK_STALLED`; whatever the input fails with; `signal.reason` after an abort
+ * @param destination - takes the bytes; its back-pressure is obeyed. Whatever fails destroys it, and
+ * an input that is a stream too; options that are none touch neither
+ * @throws TypeError for options that are none; for misspelt identities, and where `age-encryption` is
+ * not installed, after both streams were taken over; BackupError `BACKUP_SEAL_UNREADABLE`;
+ * `BACKUP_LIMIT_EXCEEDED` for a work factor beyond `maxWorkFactor` and for a header of more than
+ * 64 KiB (`maxHeaderBytes`) or 256 stanzas (`maxStanzas`); `BACKUP_SINK_FAILED`,
+ * `BACKUP_SINK_STALLED`; `BACKUP_SOURCE_FAILED` for a path that cannot be read; whatever another
+ * input fails with; `signal.reason` after an abort
  *
  * @example
  * ```ts
@@ -121,111 +135,106 @@ export async function unsealArchive(
   destination: Writable,
   options: UnsealArchiveOptions,
 ): Promise<void> {
-  const { passphrase, identities, maxWorkFactor = 18 } = options;
   const names = ['passphrase', 'identities', 'maxWorkFactor', ...flowNames];
   refuseUnknown('unsealArchive', options, names);
-  checkSecrets({ passphrase, identities });
-  integerOption('maxWorkFactor', maxWorkFactor, { min: 1, max: 20 });
-  const flow = flowOf(input, destination, options);
-  const { Decrypter } = await loadAge();
-  const decrypter = new Decrypter();
-  try {
-    // Asked before the passphrase is: it sees what the file demands, and opens nothing.
-    decrypter.addIdentity(workLimit(maxWorkFactor));
-    if (passphrase !== undefined) decrypter.addPassphrase(passphrase);
-    for (const identity of identities ?? []) decrypter.addIdentity(identity);
-  } catch {
-    throw new TypeError('identities must be age identities: AGE-SECRET-KEY-1…');
-  }
-  await pump(flow, (bytes) => decrypter.decrypt(bytes), unreadable);
+  const { passphrase, identities, maxWorkFactor } = options;
+  checkSecrets({
+    passphrase,
+    keys: { name: 'identities', list: identities, form: identityForm },
+    work: { name: 'maxWorkFactor', value: maxWorkFactor },
+  });
+  const header = new AgeHeaderGuard();
+  await pump(flowOf({ input, destination, options, check: (bytes) => header.add(bytes) }), {
+    prepare: async () => {
+      const { Decrypter } = await loadAge();
+      const decrypter = new Decrypter();
+      // Asked before the passphrase is: it sees what the file demands, and opens nothing.
+      decrypter.addIdentity(workLimit(maxWorkFactor ?? 18));
+      if (passphrase !== undefined) decrypter.addPassphrase(passphrase);
+      addEach('identities', identities, (identity) => decrypter.addIdentity(identity));
+      return (bytes) => decrypter.decrypt(bytes);
+    },
+    explained: unreadable,
+  });
 }
 
 const flowNames = ['signal', 'sinkStallTimeoutMs'] as const;
 
-function checkSecrets(secrets: {
-  readonly passphrase: unknown;
-  readonly recipients?: unknown;
-  readonly identities?: unknown;
-}): void {
-  const { passphrase, ...others } = secrets;
-  const [name = '', list] = Object.entries(others)[0] ?? [];
-  if ((passphrase === undefined) === (list === undefined)) {
-    throw new TypeError(`give either passphrase or ${name}`);
+/** Hands each key on; its checksum is only looked at there. */
+function addEach(name: string, keys: readonly string[] = [], add: (key: string) => void): void {
+  for (const [index, key] of keys.entries()) {
+    try {
+      add(key);
+    } catch {
+      throw new TypeError(notKeys(name, index));
+    }
   }
-  if (passphrase !== undefined && (typeof passphrase !== 'string' || passphrase === '')) {
-    throw new TypeError('passphrase must be a non-empty text');
-  }
-  const isList =
-    Array.isArray(list) && list.length > 0 && list.every((one) => typeof one === 'string');
-  if (list !== undefined && !isList) throw new TypeError(`${name} must be a list of texts`);
 }
 
 interface Flow {
   readonly input: StoppableBytes;
-  readonly sink: () => ByteSink;
+  readonly sink: ByteSink;
 }
 
-function flowOf(input: SealInput, destination: Writable, options: SealFlowOptions): Flow {
-  const { signal, sinkStallTimeoutMs = 120_000 } = options;
+/** Takes both streams over, at once: what they fail with before they are used must be heard. */
+function flowOf(from: {
+  readonly input: SealInput;
+  readonly destination: Writable;
+  readonly options: SealFlowOptions;
+  readonly check?: (bytes: Uint8Array) => void;
+}): Flow {
+  const { destination } = from;
+  const { signal, sinkStallTimeoutMs = 120_000 } = from.options;
   if (typeof destination?.write !== 'function' || !destination.writable) {
     throw new TypeError('the destination must be a Writable that is neither ended nor destroyed');
   }
   signalOption(signal);
   integerOption('sinkStallTimeoutMs', sinkStallTimeoutMs, { min: 1, max: maxTimerMs });
-  const bytes = new StoppableBytes(() => chunksOf(input));
-  return {
-    input: bytes,
-    sink: () =>
-      new ByteSink(destination, {
-        signal,
-        stallTimeoutMs: sinkStallTimeoutMs,
-        lineCount: () => 0,
-        onFailure: (error) => {
-          bytes.stop(error);
-        },
-      }),
-  };
+  const input = sealBytesOf(from.input, from.check);
+  const sink = new ByteSink(destination, {
+    signal,
+    stallTimeoutMs: sinkStallTimeoutMs,
+    lineCount: () => 0,
+    onFailure: (error) => {
+      input.stop(error);
+    },
+  });
+  return { input, sink };
 }
 
-function chunksOf(input: SealInput): AsyncIterable<Uint8Array> {
-  if (typeof input === 'string') return createReadStream(input);
-  if (input instanceof Uint8Array) return inOneChunk(input);
-  if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return input;
-  throw new TypeError('the input must be a path, bytes, or a stream of bytes');
+interface Cipher {
+  /** Loads what the work needs; what it throws is told as it is. */
+  readonly prepare: () => Promise<
+    (bytes: ReadableStream<Uint8Array>) => Promise<AsyncIterable<Uint8Array>>
+  >;
+  /** Called with each piece before it is written; what it throws fails the work. */
+  readonly check?: (bytes: Uint8Array) => void;
+  /** What to tell instead of an error of the work itself. */
+  readonly explained: (error: unknown) => unknown;
 }
 
-async function* inOneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield await Promise.resolve(bytes);
-}
-
-async function pump(
-  { input, sink: open }: Flow,
-  through: (bytes: ReadableStream<Uint8Array>) => Promise<AsyncIterable<Uint8Array>>,
-  explained: (error: unknown) => unknown,
-): Promise<void> {
-  const sink = open();
+async function pump({ input, sink }: Flow, cipher: Cipher): Promise<void> {
+  let isPrepared = false;
   try {
-    for await (const chunk of await through(input.stream)) await sink.write(chunk);
+    const through = await cipher.prepare();
+    isPrepared = true;
+    for await (const chunk of await through(input.stream)) {
+      cipher.check?.(chunk);
+      await sink.write(chunk);
+    }
     await sink.end();
   } catch (error) {
     // The first that failed is what is told: the others only follow from it.
-    const cause = sink.failure?.error ?? input.failure?.error ?? explained(error);
-    sink.fail(cause);
-    input.stop(cause);
-    throw cause;
+    const failure = sink.failure ??
+      input.failure ?? { error: isPrepared ? cipher.explained(error) : error };
+    sink.fail(failure.error);
+    input.stop(failure.error);
+    throw failure.error;
   }
 }
 
-function asItIs(error: unknown): unknown {
-  return error;
-}
-
 function unreadable(error: unknown): unknown {
-  if (isBackupError(error)) return error;
-  // Not told which: a difference between a wrong secret and an altered file helps an attacker.
-  const reason = 'these secrets do not open it, or it was cut or altered';
-  const message = `the sealed archive cannot be read: ${reason}`;
-  return new BackupError('BACKUP_SEAL_UNREADABLE', message, { reason }, error);
+  return isBackupError(error) ? error : sealUnreadable(unreadableReason, error);
 }
 
 interface HeaderStanza {

@@ -1,7 +1,8 @@
 // Events in, an archive out: one pass, the manifest last, so that what has one is whole.
 
 import type { Writable } from 'node:stream';
-import { formatVersion } from '../format/manifest.js';
+import { isBackupError } from '../errors.js';
+import { formatVersion, parseManifest } from '../format/manifest.js';
 import type { Manifest } from '../format/manifest.js';
 import { maxSchemaVersion } from '../format/schema-version.js';
 import type { ExportSummary } from '../format/summary.js';
@@ -25,7 +26,7 @@ import { ZipWriter } from './zip-writer.js';
 
 /** Options of {@link writeArchive}. */
 export interface WriteArchiveOptions {
-  /** Whose events these are: a non-empty text. */
+  /** Whose events these are: a non-empty text without NUL. */
   readonly userId: string;
   /**
    * The events, read once: a `ChangeSource`, of which every row must be the user's; or JSONL bytes,
@@ -41,7 +42,7 @@ export interface WriteArchiveOptions {
    * among the events; 1 for none.
    */
   readonly schemaVersion?: number | undefined;
-  /** Name and version of the producer, for whoever looks into the archive later. */
+  /** Name and version of the producer, for whoever looks into the archive later: without NUL. */
   readonly producedBy?: string | undefined;
   /** zlib's level, 0 (stored) to 9. Default 6. */
   readonly compressionLevel?: CompressionLevel | undefined;
@@ -75,13 +76,18 @@ const optionNames = [
  * events are; with a key `manifest.sig` too. Ends the destination. The same rows, `at` and level
  * give the same bytes.
  *
- * The promise is fulfilled when the destination has taken everything. Any failure of the events, the
- * destination or the caller's signal destroys both of them and leaves neither a manifest nor a
- * directory, so that nothing reads what was written so far as an archive.
+ * The promise is fulfilled when the destination has taken everything, and has closed where it closes
+ * by itself: `createWriteStream(path, { flush: true })` is on the disk then. Any failure of the
+ * events, the destination or the caller's signal destroys both of them and leaves neither a manifest
+ * nor a directory, so that nothing reads what was written so far as an archive. Only where the
+ * destination's last step fails, its flush or close, every byte was handed over before: what is there
+ * may verify, and may be lost when the machine stops. Remove it.
  *
- * @param destination - takes the bytes; its back-pressure is obeyed
+ * @param destination - takes the bytes; its back-pressure is obeyed. Nobody else writes into it or
+ * ends it
  * @returns the manifest
- * @throws TypeError or RangeError for options that are none, and when events are another user's;
+ * @throws TypeError or RangeError for options that are none, when events are another user's, and when
+ * `summary()` does not tell what the bytes were or is nothing that a manifest can hold;
  * BackupError `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; `BACKUP_ORDER_VIOLATED` for a
  * `ChangeSource` whose rows do not rise by `(createdAt, id)`; `BACKUP_LIMIT_EXCEEDED` when the manifest
  * would be longer than readers take, for its apps; whatever the events fail with;
@@ -149,14 +155,12 @@ function writePlanOf(destination: Writable, options: WriteArchiveOptions): Write
   }
   const { userId, at = new Date(), signingKey, producedBy = producedByDefault } = options;
   const { compressionLevel = 6, schemaVersion = 1, zip64 = false, signal } = options;
-  if (typeof userId !== 'string' || userId === '' || !userId.isWellFormed()) {
-    throw new TypeError('userId must be a non-empty text');
+  if (!isText(userId) || userId === '') {
+    throw new TypeError('userId must be a non-empty text without NUL');
   }
   const createdAt = at instanceof Date ? canonicalTimestamp(at) : undefined;
   if (createdAt === undefined) throw new TypeError('at must be a Date from year 1 to 9999');
-  if (typeof producedBy !== 'string' || !producedBy.isWellFormed()) {
-    throw new TypeError('producedBy must be a text');
-  }
+  if (!isText(producedBy)) throw new TypeError('producedBy must be a text without NUL');
   if (typeof zip64 !== 'boolean') throw new TypeError('zip64 must be a boolean');
   signalOption(signal);
   const { sinkStallTimeoutMs = 120_000 } = options;
@@ -178,17 +182,19 @@ function writePlanOf(destination: Writable, options: WriteArchiveOptions): Write
   };
 }
 
+// What a line may hold, a manifest may too, and nothing else.
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.isWellFormed() && !value.includes('\0');
+}
+
 async function writeEntries(
   zip: ZipWriter,
   from: { readonly bytes: EventBytes; readonly tally: SegmentTally; readonly plan: WritePlan },
 ): Promise<Manifest> {
   const { bytes, tally, plan } = from;
   await zip.addStream('events.jsonl', tallied(bytes, tally), plan);
-  const { manifest, bytes: manifestBytes } = identified(manifestOf(bytes.summary(), tally, plan));
-  // No archive at all is better than one that its own reader refuses.
-  if (manifestBytes.length > defaultMaxManifestBytes) {
-    throw limitExceeded('maxManifestBytes', defaultMaxManifestBytes, 'manifest.json');
-  }
+  const manifestBytes = identified(manifestOf(bytes.summary(), tally, plan)).bytes;
+  const manifest = readBack(manifestBytes);
   await zip.add('manifest.json', manifestBytes);
   if (plan.signing !== undefined) {
     const signature = signManifest(manifestBytes, plan.signing.key);
@@ -196,6 +202,22 @@ async function writeEntries(
   }
   await zip.end();
   return manifest;
+}
+
+// No archive at all is better than one that its own reader refuses.
+function readBack(manifestBytes: Uint8Array): Manifest {
+  if (manifestBytes.length > defaultMaxManifestBytes) {
+    throw limitExceeded('maxManifestBytes', defaultMaxManifestBytes, 'manifest.json');
+  }
+  try {
+    return parseManifest(manifestBytes);
+  } catch (error) {
+    if (!isBackupError(error, 'BACKUP_MANIFEST_INVALID')) throw error;
+    // Options were checked before, and what is counted here is true: the rest is the host's.
+    const { member, reason } = error.details;
+    const what = member === undefined ? reason : `${member}: ${reason}`;
+    throw new TypeError(`events: summary() is not what the format takes: ${what}`);
+  }
 }
 
 async function* tallied(
@@ -212,7 +234,9 @@ async function* tallied(
 
 function manifestOf(summary: ExportSummary, tally: SegmentTally, plan: WritePlan): Manifest {
   const { sha256: ownSha256, segments } = tally.finish();
-  const { eventCount, byteCount, sha256, apps, ...range } = summary;
+  const { eventCount, byteCount, sha256, apps } = summary;
+  // By their names: whatever else a host's object has is not the manifest's.
+  const { schemaVersionMin, schemaVersionMax, firstPosition, lastPosition } = summary;
   // A host's own stream says in its summary what the manifest will promise of its bytes.
   const isTrue =
     eventCount === tally.lineCount &&
@@ -222,14 +246,17 @@ function manifestOf(summary: ExportSummary, tally: SegmentTally, plan: WritePlan
   if (!isTrue) throw new TypeError('events: summary() does not tell what the bytes were');
   return {
     formatVersion,
-    schemaVersion: Math.max(plan.schemaVersion, summary.schemaVersionMax ?? 1),
+    schemaVersion: Math.max(plan.schemaVersion, schemaVersionMax ?? 1),
     userId: plan.userId,
     createdAt: plan.createdAt,
     eventCount,
     eventsSha256: sha256,
     apps,
     producedBy: plan.producedBy,
-    ...range,
+    schemaVersionMin,
+    schemaVersionMax,
+    firstPosition,
+    lastPosition,
     byteCount,
     maxLineBytes: tally.maxLineBytes,
     segments,

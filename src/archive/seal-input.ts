@@ -1,0 +1,49 @@
+// What is sealed or unsealed, as bytes that can be stopped, whichever form it comes in.
+
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { BackupError, isBackupError } from '../errors.js';
+import { StoppableBytes } from './stoppable-bytes.js';
+
+/** Bytes to seal or to unseal: a path, the bytes, or a stream of them. */
+export type SealInput = string | Uint8Array | AsyncIterable<Uint8Array>;
+
+/**
+ * Takes an input over: from here on its errors are heard. A path is opened.
+ *
+ * @param check - called with each piece before it is handed on; what it throws fails the reading
+ * @throws TypeError for what is no input, which then stays as it was
+ */
+export function sealBytesOf(
+  input: SealInput,
+  check: (bytes: Uint8Array) => void = () => undefined,
+): StoppableBytes {
+  if (typeof input === 'string') {
+    return new StoppableBytes(fileBytes(input), { check, explained: pathFailed });
+  }
+  if (input instanceof Uint8Array) return new StoppableBytes(inOneChunk(input), { check });
+  if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) {
+    return new StoppableBytes(input, { check });
+  }
+  throw new TypeError('the input must be a path, bytes, or a stream of bytes');
+}
+
+function fileBytes(path: string): Readable {
+  try {
+    return createReadStream(path);
+  } catch (error) {
+    // A path with NUL, which fails like one that is not there.
+    return new Readable({ read: () => undefined }).destroy(error as Error);
+  }
+}
+
+async function* inOneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield await Promise.resolve(bytes);
+}
+
+function pathFailed(cause: unknown): unknown {
+  if (isBackupError(cause)) return cause;
+  const { code = 'see cause', syscall } = cause as NodeJS.ErrnoException;
+  const message = `the input could not be ${syscall === 'read' ? 'read' : 'opened'}: ${code}`;
+  return new BackupError('BACKUP_SOURCE_FAILED', message, { stage: 'read', rowCount: 0 }, cause);
+}

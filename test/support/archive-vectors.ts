@@ -2,7 +2,7 @@
 // machine: dev/write-archive-vectors.ts writes them to test/vectors/archives/.
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
+import { crc32, gzipSync } from 'node:zlib';
 import { crcTwin } from './crc-twin.js';
 import {
   buildZip,
@@ -222,6 +222,17 @@ function goodArchives(): ArchiveVector[] {
       ]),
     ),
     vector(
+      'good-C19-unicode-path',
+      'the name once more, in a field of Info-ZIP',
+      buildZip([
+        eventsEntry({
+          local: { extra: unicodePath('events.jsonl') },
+          central: { extra: unicodePath('events.jsonl') },
+        }),
+        manifestEntry(),
+      ]),
+    ),
+    vector(
       'good-C19-impossible-times',
       'month 15 at 31:63:62',
       buildZip([
@@ -331,6 +342,37 @@ function wideEnd(change: {
     beforeEnd: ({ offset, size }) =>
       zip64End({ entryCount: 2, size, offset, recordAt: offset + size, ...change }),
   };
+}
+
+const nowhere = { entryCount: 0, size: 0, offset: 0, recordAt: 0 } as const;
+
+/** An archive whose last header holds zip64 records of another one, which lies in an extra field. */
+function hidingAnother(where: 'comment' | 'extra'): Buffer {
+  const forged = jsonl(event(1, { data: { title: 'forged' } }));
+  const first = entry('events.jsonl', forged);
+  const second = manifestEntry(textOf(manifestOf(forged, { apps: ['todo'] })));
+  const centralAt = (...parts: readonly ZipPart[]): number =>
+    buildZip(parts).indexOf('PK\x01\x02', 0, 'latin1');
+  const bodies = buildZip([first, second]).subarray(0, centralAt(first, second));
+  const holder = eventsEntry({ local: { extra: extraField(0x4242, bodies) } });
+  const bodiesAt = 30 + 'events.jsonl'.length + 4;
+  const directory = Buffer.concat([
+    centralHeaderOf(first, bodiesAt),
+    centralHeaderOf(second, bodiesAt + centralAt(first)),
+  ]);
+  const offset = buildZip([holder, manifestEntry()]).length - 22 + (where === 'extra' ? 4 : 0);
+  const { length: size } = directory;
+  const records = zip64End({ entryCount: 2, size, offset, recordAt: offset + size });
+  const hidden = Buffer.concat([directory, records]);
+  const central = where === 'comment' ? { comment: hidden } : { extra: extraField(0x4242, hidden) };
+  return buildZip([holder, manifestEntry(manifestText, { central })]);
+}
+
+/** An entry's name as Info-ZIP's Unicode Path field holds it (APPNOTE 6.3.10, section 4.6.9). */
+function unicodePath(name: string, path = name): Buffer {
+  const head = Buffer.alloc(5, 1);
+  head.writeUInt32LE(crc32(Buffer.from(name)), 1);
+  return extraField(0x7075, Buffer.concat([head, Buffer.from(path)]));
 }
 
 function badContainers(): ArchiveVector[] {
@@ -543,6 +585,53 @@ function badContainers(): ArchiveVector[] {
       'an offset that no number holds',
       zipOf(wideEnd({ offset: 2n ** 63n })),
     ),
+    invalid(
+      'C9-hidden-in-comment',
+      'zip64 records in a comment, which some readers take for those of the end',
+      hidingAnother('comment'),
+    ),
+    invalid(
+      'C9-hidden-in-extra-field',
+      'zip64 records in an extra field, which some readers take for those of the end',
+      hidingAnother('extra'),
+    ),
+    invalid(
+      'C9-locator-alone',
+      'a locator that ends the directory and finds nothing',
+      buildZip([
+        eventsEntry(),
+        manifestEntry(manifestText, { central: { comment: zip64End(nowhere).subarray(56) } }),
+      ]),
+    ),
+    ...(['events', 'manifest'] as const).map((which) => {
+      const extra = extraField(1, wide(2n ** 53n));
+      const huge = { size: 0xffffffff, extra };
+      const more = { version: 45, local: huge, central: huge };
+      const parts = which === 'events' ? [more, {}] : [{}, more];
+      return invalid(
+        `C9-${which}-size-beyond-2-53`,
+        'a size that no number holds',
+        buildZip([eventsEntry(parts[0]), manifestEntry(manifestText, parts[1])]),
+      );
+    }),
+    ...(['local', 'central'] as const).map((which) =>
+      invalid(
+        `C5-unicode-path-${which}`,
+        'a second name, which some readers prefer',
+        buildZip([
+          eventsEntry({ [which]: { extra: unicodePath('events.jsonl', '../../evil') } }),
+          manifestEntry(),
+        ]),
+      ),
+    ),
+    invalid(
+      'C5-unicode-path-cut',
+      'a second name that is cut off',
+      buildZip([
+        eventsEntry({ central: { extra: unicodePath('events.jsonl').subarray(0, -1) } }),
+        manifestEntry(),
+      ]),
+    ),
     ...(
       [
         ['dotdot', '../x'],
@@ -571,6 +660,24 @@ function badContainers(): ArchiveVector[] {
         manifestEntry(manifestText, { central: { attributes: (0o120777 << 16) >>> 0 } }),
       ]),
       { codes: missingToo },
+    ),
+    ...(
+      [
+        ['dos', 0],
+        ['darwin', 19],
+      ] as const
+    ).map(([what, host]) =>
+      vector(
+        `ENTRY_UNEXPECTED-C11-symlink-${what}`,
+        'the manifest is a link, made on another system',
+        buildZip([
+          eventsEntry(),
+          manifestEntry(manifestText, {
+            central: { madeBy: (host << 8) | 20, attributes: (0o120777 << 16) >>> 0 },
+          }),
+        ]),
+        { codes: missingToo },
+      ),
     ),
     vector(
       'ENTRY_UNEXPECTED-C11-device',

@@ -279,6 +279,11 @@ function goodArchives(): ArchiveVector[] {
     }),
     vector('good-segments', 'one segment a line', withManifest({ segments })),
     vector(
+      'good-segments-alone',
+      'segments, and no byteCount that they could add up to',
+      withManifest({ segments, byteCount: undefined }),
+    ),
+    vector(
       'good-L20-versions-from-before',
       'versions that are missing or not positive count as 1',
       withEvents(
@@ -917,6 +922,17 @@ function badManifests(): ArchiveVector[] {
       withManifest({
         segments: [{ lineCount: 3, byteCount: events.length, sha256: sha256(plain) }],
       }),
+    ),
+    ...[-1, 1].map((more) =>
+      vector(
+        `DIGEST_MISMATCH-M5-segment-${more < 0 ? 'shorter' : 'longer'}`,
+        'the last segment is not as long, and nothing else tells the length',
+        withManifest({
+          byteCount: undefined,
+          segments: [{ lineCount: 3, byteCount: events.length + more, sha256: sha256(events) }],
+        }),
+        more < 0 ? { codes: ['MANIFEST_INVALID', 'DIGEST_MISMATCH', 'DIGEST_MISMATCH'] } : {},
+      ),
     ),
     vector(
       'DIGEST_MISMATCH-M6-byte-count',

@@ -881,6 +881,33 @@ function badManifests(): ArchiveVector[] {
         replaced('"formatVersion": 1', `"formatVersion": ${text}`),
       ),
     ),
+    vector(
+      'FORMAT_UNSUPPORTED-M3-more-entries',
+      'a later version may name more entries, or others',
+      buildZip([
+        entry('lines.jsonl', events),
+        entry('attachments.bin', 'x'),
+        manifestEntry(manifestText.replace('"formatVersion": 1', '"formatVersion": 2')),
+      ]),
+    ),
+    vector(
+      'FORMAT_UNSUPPORTED-M3-other-members',
+      'a later version may have other rules for members',
+      replaced('"formatVersion": 1', '"formatVersion": 2, "constructor": 1, "apps": [1]'),
+    ),
+    vector(
+      'FORMAT_UNSUPPORTED-M3-other-lines',
+      'a later version may have other lines',
+      buildZip([
+        entry('events.jsonl', 'no line of this version'),
+        manifestEntry(manifestText.replace('"formatVersion": 1', '"formatVersion": 2')),
+      ]),
+    ),
+    invalid(
+      'M3-version-twice',
+      'nobody knows which of them holds',
+      replaced('"formatVersion": 1', '"formatVersion": 2, "formatVersion": 1'),
+    ),
     ...(['-1', '1.5', '9007199254740992', '"7"'] as const).map((text) =>
       invalid(
         `M4-count-${text.replaceAll('"', 'q')}`,
@@ -1100,6 +1127,11 @@ function badSignatures(): ArchiveVector[] {
   for (let at = 0; at < 32; at += 1) s += BigInt(signature[32 + at] ?? 0) << BigInt(8 * at);
   for (let at = 0; at < 32; at += 1) plusOrder[32 + at] = Number((s >> BigInt(8 * at)) & 255n);
   const bad = 'SIGNATURE_INVALID';
+  // Length, digest, count, and the last position; the segment does not end, so nothing is asked of it.
+  const damaged = [
+    ...['DIGEST_MISMATCH', 'DIGEST_MISMATCH', 'COUNT_MISMATCH'],
+    ...['MANIFEST_INVALID'],
+  ];
   return [
     of('SIGNATURE_MISSING', 'S1-removed', 'the policy asks for one', plain),
     of(
@@ -1160,6 +1192,36 @@ function badSignatures(): ArchiveVector[] {
       'another spelling',
       signedZip(signedText, Buffer.from(signature.toString('base64'))),
       { options: {} },
+    ),
+    of(
+      bad,
+      'S4-100-bytes-and-damage',
+      'no signature, which hides nothing of the events',
+      buildZip([
+        entry('events.jsonl', jsonl(event(1), event(2))),
+        manifestEntry(),
+        entry('manifest.sig', Buffer.alloc(100), { method: 0 }),
+      ]),
+      {
+        options: {},
+        intact: false,
+        codes: [bad, ...damaged],
+      },
+    ),
+    of(
+      'ARCHIVE_INVALID',
+      'S4-crc-and-damage',
+      'a signature that cannot be read, which hides nothing of the events',
+      buildZip([
+        entry('events.jsonl', jsonl(event(1), event(2))),
+        manifestEntry(),
+        entry('manifest.sig', Buffer.alloc(64), {
+          method: 0,
+          local: { crc: 1 },
+          central: { crc: 1 },
+        }),
+      ]),
+      { options: {}, intact: false, codes: ['ARCHIVE_INVALID', ...damaged] },
     ),
     of(
       bad,

@@ -1078,6 +1078,12 @@ function badLines(): ArchiveVector[] {
       Buffer.from(events.toString().replace('task-3', 'task-\xff'), 'latin1'),
     ),
     line(
+      'L5-not-utf8-and-others',
+      'a line that is not UTF-8 ends where its line feed stands',
+      Buffer.concat([Buffer.from('\xff\n\xfe\n', 'latin1'), Buffer.from('x\n'), events]),
+      { codes: ['LINE_INVALID', 'LINE_INVALID', 'LINE_INVALID'] },
+    ),
+    line(
       'L16-no-app',
       'a member is missing',
       jsonl(event(1), event(2), event(3, { appId: undefined })),

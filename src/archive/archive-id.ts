@@ -1,8 +1,9 @@
 // The id of an archive, derived from its manifest: the same archive has it again, no other does.
 
 import { createHash } from 'node:crypto';
-import { encodeManifest, withoutArchiveId } from '../format/manifest.js';
+import { encodeManifest } from '../format/manifest.js';
 import type { Manifest } from '../format/manifest.js';
+import { withoutArchiveId } from '../format/manifest-text.js';
 
 /** 128 bits as hex: enough that no two archives share one, short enough to be read out. */
 const idDigits = 32;

@@ -8,7 +8,10 @@ export const defaultMaxRatio = 200;
 /** How long `manifest.json` may be, unless the reader says otherwise: 1 MiB. */
 export const defaultMaxManifestBytes = 1024 * 1024;
 
-/** Limits of a reading. Beyond one, reading fails with `BACKUP_LIMIT_EXCEEDED`. */
+/**
+ * Limits of a reading. Beyond one, reading fails with `BACKUP_LIMIT_EXCEEDED`; beyond
+ * `maxManifestBytes` with `BACKUP_MANIFEST_INVALID`, since what is so long is no manifest.
+ */
 export interface ArchiveLimitOptions {
   /** Entries in the container. Default 8. */
   readonly maxEntries?: number | undefined;
@@ -19,7 +22,7 @@ export interface ArchiveLimitOptions {
    * archive that this library has written goes beyond.
    */
   readonly maxRatio?: number | undefined;
-  /** Bytes of `manifest.json`; more is `BACKUP_MANIFEST_INVALID`. Default 1,048,576: 1 MiB. */
+  /** Bytes of `manifest.json`; beyond, it is `BACKUP_MANIFEST_INVALID`. Default 1,048,576: 1 MiB. */
   readonly maxManifestBytes?: number | undefined;
 }
 

@@ -1,7 +1,7 @@
 // An archive up to its events: container, manifest and signature bytes, read from one open file.
 
-import { BackupError } from '../errors.js';
-import { parseManifest } from '../format/manifest.js';
+import { BackupError, isBackupError } from '../errors.js';
+import { otherFormatVersion, parseManifest } from '../format/manifest.js';
 import type { Manifest } from '../format/manifest.js';
 import { archiveIdOf } from './archive-id.js';
 import type { ArchiveLimits } from './archive-limits.js';
@@ -25,15 +25,25 @@ export interface ReadManifest {
   readonly isAuthentic: boolean;
 }
 
+/** A small entry that has been read: its bytes, undefined where there is none, or why not. */
+type SmallEntry = { readonly bytes: Buffer | undefined } | { readonly failure: BackupError };
+
 /** A container whose directory has been checked; made by {@link readContainer}. */
 export class Container {
   readonly file: FileBytes;
   readonly #directory: ZipDirectory;
   readonly #limits: ArchiveLimits;
+  readonly #manifest: SmallEntry;
 
-  constructor(file: FileBytes, directory: ZipDirectory, limits: ArchiveLimits) {
+  /** @param read - the directory, and `manifest.json` as it was read */
+  constructor(
+    file: FileBytes,
+    read: { readonly directory: ZipDirectory; readonly manifest: SmallEntry },
+    limits: ArchiveLimits,
+  ) {
     this.file = file;
-    this.#directory = directory;
+    this.#directory = read.directory;
+    this.#manifest = read.manifest;
     this.#limits = limits;
   }
 
@@ -43,27 +53,22 @@ export class Container {
   }
 
   /**
-   * Reads the manifest and checks its signature against the policy.
+   * Parses the manifest and checks its signature against the policy.
    *
    * @param report - told what is wrong with the signature, or with the archive's id
    * @returns undefined when there is no manifest; `bytes`: exactly what was parsed
-   * @throws BackupError `BACKUP_MANIFEST_INVALID`, `BACKUP_FORMAT_UNSUPPORTED`,
-   * `BACKUP_ARCHIVE_INVALID`
+   * @throws BackupError `BACKUP_MANIFEST_INVALID`, `BACKUP_ARCHIVE_INVALID`, `BACKUP_LIMIT_EXCEEDED`
    */
   async manifest(
     policy: SignaturePolicy,
     report: ReportProblem,
   ): Promise<ReadManifest | undefined> {
-    const bytes = await this.#small('manifest.json', this.#limits.maxManifestBytes);
+    const bytes = bytesOf(this.#manifest);
     if (bytes === undefined) return undefined;
-    // One byte more than a signature has is enough to see that it is none.
-    const signature = await this.#small('manifest.sig', signatureBytes + 1);
     // The signature is of these bytes, and these bytes are what is parsed.
     const manifest = parseManifest(bytes);
-    const { signingKeyId, archiveId } = manifest;
-    const signed = { manifest: bytes, signature, signingKeyId };
-    const { isAuthentic, problem } = checkSignature(signed, policy);
-    if (problem !== undefined) report(problem);
+    const isAuthentic = await this.#isAuthentic({ bytes, manifest }, policy, report);
+    const { archiveId } = manifest;
     if (archiveId !== undefined && archiveIdOf(bytes) !== archiveId) report(idMismatch());
     return { manifest, bytes, isAuthentic };
   }
@@ -93,25 +98,36 @@ export class Container {
     yield* readEntry(this.file, events);
   }
 
-  async #small(
-    name: 'manifest.json' | 'manifest.sig',
-    maxBytes: number,
-  ): Promise<Buffer | undefined> {
-    const entry = this.#directory.entries.get(name);
-    if (entry === undefined) return undefined;
-    if (entry.byteCount > maxBytes) throw tooLarge(name, maxBytes);
-    checkEntryLimits(entry, this.#limits);
-    const chunks: Buffer[] = [];
-    for await (const chunk of readEntry(this.file, entry)) chunks.push(chunk);
-    return Buffer.concat(chunks);
+  // A signature that cannot be read proves nothing, and hides nothing of the events.
+  async #isAuthentic(
+    { bytes, manifest }: Omit<ReadManifest, 'isAuthentic'>,
+    policy: SignaturePolicy,
+    report: ReportProblem,
+  ): Promise<boolean> {
+    const read = await readSmall(this.file, this.#directory, {
+      name: 'manifest.sig',
+      // One byte more than a signature has is enough to see that it is none.
+      maxBytes: signatureBytes + 1,
+      limits: this.#limits,
+    });
+    if ('failure' in read) {
+      report(read.failure);
+      return false;
+    }
+    const { signingKeyId } = manifest;
+    const signed = { manifest: bytes, signature: read.bytes, signingKeyId };
+    const { isAuthentic, problem } = checkSignature(signed, policy);
+    if (problem !== undefined) report(problem);
+    return isAuthentic;
   }
 }
 
 /**
- * Reads the directory of an archive.
+ * Reads the directory of an archive, and what its manifest says of the format's version: entries that
+ * this version does not name are no problem of an archive of another.
  *
  * @param report - told what does not keep the entries from being read
- * @throws BackupError as `readDirectory`
+ * @throws BackupError as `readDirectory`, and `BACKUP_FORMAT_UNSUPPORTED` for another version
  */
 export async function readContainer(
   file: FileBytes,
@@ -119,8 +135,45 @@ export async function readContainer(
   report: ReportProblem,
 ): Promise<Container> {
   const directory = await readDirectory(file, limits);
+  const maxBytes = limits.maxManifestBytes;
+  const manifest = await readSmall(file, directory, { name: 'manifest.json', maxBytes, limits });
+  if ('bytes' in manifest && manifest.bytes !== undefined) {
+    const problem = otherFormatVersion(manifest.bytes);
+    if (problem !== undefined) throw problem;
+  }
   directory.problems.forEach(report);
-  return new Container(file, directory, limits);
+  return new Container(file, { directory, manifest }, limits);
+}
+
+interface SmallEntryRequest {
+  readonly name: 'manifest.json' | 'manifest.sig';
+  readonly maxBytes: number;
+  readonly limits: ArchiveLimits;
+}
+
+async function readSmall(
+  file: FileBytes,
+  { entries }: ZipDirectory,
+  { name, maxBytes, limits }: SmallEntryRequest,
+): Promise<SmallEntry> {
+  const entry = entries.get(name);
+  if (entry === undefined) return { bytes: undefined };
+  if (entry.byteCount > maxBytes) return { failure: tooLarge(name, maxBytes) };
+  try {
+    checkEntryLimits(entry, limits);
+    const chunks: Buffer[] = [];
+    for await (const chunk of readEntry(file, entry)) chunks.push(chunk);
+    return { bytes: Buffer.concat(chunks) };
+  } catch (error) {
+    // A file that cannot be read was not looked at.
+    if (!isBackupError(error) || error.code === 'BACKUP_SOURCE_FAILED') throw error;
+    return { failure: error };
+  }
+}
+
+function bytesOf(read: SmallEntry): Buffer | undefined {
+  if ('failure' in read) throw read.failure;
+  return read.bytes;
 }
 
 function tooLarge(name: 'manifest.json' | 'manifest.sig', maxBytes: number): BackupError {

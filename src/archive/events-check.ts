@@ -43,10 +43,12 @@ export class EventsCheck {
 
   /** Takes note of the end. */
   finish(): void {
-    const { byteCount, eventCount, eventsSha256 } = this.#manifest;
+    const { byteCount, eventCount, eventsSha256, segments } = this.#manifest;
+    const told = byteCount ?? segments?.reduce((sum, segment) => sum + segment.byteCount, 0);
     const found = this.#digest.byteCount;
-    if (byteCount !== undefined && found !== byteCount) {
-      this.#report(mismatch('byteCount', `${entry} has ${found} bytes instead of ${byteCount}`));
+    if (told !== undefined && found !== told) {
+      const member = byteCount === undefined ? 'segments' : 'byteCount';
+      this.#report(mismatch(member, `${entry} has ${found} bytes instead of ${told}`));
     }
     if (this.#digest.sha256Hex() !== eventsSha256) {
       this.#report(mismatch('eventsSha256', `${entry} is not what its manifest was made for`));

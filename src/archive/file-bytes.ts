@@ -1,8 +1,10 @@
 // A file as bytes that can be read from anywhere: from disk, or already in memory.
 
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { BackupError } from '../errors.js';
+import { setImmediate } from 'node:timers/promises';
+import { BackupError, isBackupError } from '../errors.js';
 import { archiveInvalid } from './archive-invalid.js';
 
 /** Bytes that stay where they are. From a path the file is opened once: what is verified is read. */
@@ -16,24 +18,30 @@ export interface FileBytes {
   close(): Promise<void>;
 }
 
+// Opening a pipe waits for who writes to it, unless told not to. Windows has no such flag.
+const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 /**
  * Opens a file, or takes bytes as one.
  *
- * @throws TypeError for what is neither a path nor bytes; BackupError `BACKUP_SOURCE_FAILED`
+ * @throws TypeError for what is neither a path nor bytes; BackupError `BACKUP_SOURCE_FAILED`, also for
+ * a path of no regular file: a folder, a pipe, a device
  */
 export async function openFileBytes(file: string | Uint8Array): Promise<FileBytes> {
   if (file instanceof Uint8Array) return inMemory(file);
   if (typeof file !== 'string') throw new TypeError('an archive is a path or a Uint8Array');
   try {
-    const handle = await open(file);
+    const handle = await open(file, openFlags);
     try {
-      return onDisk(handle, (await handle.stat()).size);
+      const stats = await handle.stat();
+      if (!stats.isFile()) throw noRegularFile();
+      return onDisk(handle, stats.size);
     } catch (error) {
       await handle.close();
       throw error;
     }
   } catch (error) {
-    throw sourceFailed('opened', error);
+    throw isBackupError(error) ? error : sourceFailed('opened', error);
   }
 }
 
@@ -41,7 +49,11 @@ function inMemory(bytes: Uint8Array): FileBytes {
   const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   return {
     byteCount: whole.length,
-    read: (offset, byteCount) => Promise.resolve(whole.subarray(offset, offset + byteCount)),
+    read: async (offset, byteCount) => {
+      // Others have their turn between two reads, as they have with a file on disk.
+      await setImmediate();
+      return whole.subarray(offset, offset + byteCount);
+    },
     close: () => Promise.resolve(),
   };
 }
@@ -89,4 +101,9 @@ function sourceFailed(what: 'opened' | 'read', cause: unknown): BackupError {
     { stage: 'read', rowCount: 0 },
     cause,
   );
+}
+
+function noRegularFile(): BackupError {
+  const message = 'the archive could not be opened: its path is that of no regular file';
+  return new BackupError('BACKUP_SOURCE_FAILED', message, { stage: 'read', rowCount: 0 });
 }

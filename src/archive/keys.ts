@@ -64,15 +64,20 @@ function keyObjectOf(
   const key = given instanceof KeyObject ? given : keyOfPem(given, type);
   // A private key would do to verify with, and has no business where archives are read.
   if (key?.type !== type || key.asymmetricKeyType !== 'ed25519') {
-    throw new TypeError(`${name} takes an Ed25519 ${type} key, as KeyObject or PEM`);
+    const form = type === 'public' ? 'SPKI' : 'PKCS #8';
+    const one = name === 'trustedKeys' ? 'in each element one' : 'one';
+    throw new TypeError(`${name} takes ${one} Ed25519 ${type} key, as KeyObject or PEM (${form})`);
   }
   return key;
 }
 
 function keyOfPem(given: unknown, type: 'public' | 'private'): KeyObject | undefined {
   if (typeof given !== 'string') return undefined;
-  // createPublicKey would derive one from a private key's PEM.
-  if (type === 'public' && given.includes('PRIVATE KEY')) return undefined;
+  // OpenSSL takes the first of several keys, a key out of a certificate, and derives a public key from
+  // a private one: what was meant is not what would be trusted.
+  const labels = [...given.matchAll(/-----BEGIN ([^-]*)-----/g)].map(([, label]) => label);
+  const [label, ...others] = labels;
+  if (label !== `${type.toUpperCase()} KEY` || others.length > 0) return undefined;
   try {
     return type === 'public' ? createPublicKey(given) : createPrivateKey(given);
   } catch {

@@ -85,6 +85,17 @@ function refuse(problem: BackupError): never {
   throw problem;
 }
 
+async function* unlessAborted(
+  bytes: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  signal?.throwIfAborted();
+  for await (const chunk of bytes) {
+    yield chunk;
+    signal?.throwIfAborted();
+  }
+}
+
 interface Opening {
   readonly limits: ArchiveLimits;
   readonly policy: SignaturePolicy;
@@ -159,7 +170,8 @@ class ZipArchive implements Archive {
     { signal }: { readonly signal: AbortSignal | undefined },
   ): AsyncGenerator<ExportLine, void, undefined> {
     let lineNumber = 0;
-    for await (const line of parseJsonl(this.bytes(), { maxLineBytes })) {
+    const bytes = unlessAborted(this.bytes(), signal);
+    for await (const line of parseJsonl(bytes, { maxLineBytes })) {
       signal?.throwIfAborted();
       lineNumber += 1;
       this.#checkVersion(line.schemaVersion, lineNumber);

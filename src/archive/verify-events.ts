@@ -2,6 +2,7 @@
 
 import { BackupError, isBackupError } from '../errors.js';
 import { equalsAt } from '../format/json-bytes.js';
+import { faultError, LineFault } from '../format/line-invalid.js';
 import { LineOrder } from '../format/line-order.js';
 import { lineIndex, LineScanner } from '../format/line-scan.js';
 import type { Manifest } from '../format/manifest.js';
@@ -9,7 +10,7 @@ import type { Position } from '../format/position.js';
 import type { ScannedLine } from '../format/scanned-line.js';
 import { sortByUtf8 } from '../format/summary.js';
 import type { VerifiedLines } from '../stream/archive-port.js';
-import { LineSplitter } from '../stream/line-splitter.js';
+import { LineSplitter, notUtf8 } from '../stream/line-splitter.js';
 import type { ReportProblem } from './container.js';
 
 /** Where a line begins. */
@@ -19,26 +20,39 @@ export interface LinePlace {
   readonly byteOffset: number;
 }
 
-/** Called for each problem of a line. */
-export type ReportLineProblem = (problem: BackupError, place: LinePlace) => void;
+/** Takes note of problems of lines. */
+export interface LineProblems {
+  /** Whether further problems are only counted. */
+  readonly isFull: boolean;
+  /** Takes note of one. */
+  addOfLine(problem: BackupError, place: LinePlace): void;
+  /** Takes note that there was one more. */
+  countOfLine(): void;
+}
+
+// How many lines are checked before others have their turn: some milliseconds. A chunk of valid lines
+// has fewer.
+const linesAtOnce = 2_000;
+const notUtf8Fault = new LineFault(notUtf8, {});
 
 /** Checks lines in bytes that come cut anywhere. Damage of one line does not hide another's. */
 export class LinesCheck implements VerifiedLines {
-  readonly #report: ReportLineProblem;
+  readonly #problems: LineProblems;
   readonly #splitter: LineSplitter;
   readonly #scanner: LineScanner;
   readonly #order = new LineOrder();
   readonly #facts: LineFactsCheck;
   #chunk: Buffer = Buffer.alloc(0);
   #byteOffset = 0;
+  #linesLeft = linesAtOnce;
   #isStopped = false;
   #areAllValid = true;
 
   constructor(
     limits: { readonly maxLineBytes: number; readonly maxDepth: number | undefined },
-    report: ReportLineProblem,
+    problems: LineProblems,
   ) {
-    this.#report = report;
+    this.#problems = problems;
     this.#splitter = new LineSplitter(limits.maxLineBytes);
     this.#scanner = new LineScanner({ maxDepth: limits.maxDepth });
     this.#facts = new LineFactsCheck(this.#scanner);
@@ -53,21 +67,36 @@ export class LinesCheck implements VerifiedLines {
     return this.#splitter.lineNumber;
   }
 
+  /** Whether `next` has given false so that others have their turn: to be resumed, not fed. */
+  get isPaused(): boolean {
+    return this.#linesLeft === 0;
+  }
+
   /** Takes the next chunk, after `next` has given false. */
   feed(chunk: Buffer): void {
     this.#chunk = chunk;
+    this.resume();
     if (!this.#isStopped) this.#splitter.feed(chunk);
   }
 
-  /** Checks the lines that end in the chunk, up to the next valid one. */
+  /** Goes on after a pause. */
+  resume(): void {
+    this.#linesLeft = linesAtOnce;
+  }
+
+  /** Checks the lines that end in the chunk, up to the next valid one or to a pause. */
   next(): boolean {
     const splitter = this.#splitter;
-    while (!this.#isStopped && this.#step(() => splitter.next())) {
+    while (this.#linesLeft > 0) {
+      if (this.#isStopped || !this.#step(() => splitter.advance())) {
+        this.#facts.keepLast();
+        return false;
+      }
+      this.#linesLeft -= 1;
       const isValid = this.#checkLine();
       this.#byteOffset += splitter.end - splitter.start + 1;
       if (isValid) return true;
     }
-    this.#facts.keepLast();
     return false;
   }
 
@@ -87,36 +116,39 @@ export class LinesCheck implements VerifiedLines {
     try {
       return step();
     } catch (error) {
+      if (!isBackupError(error)) throw error;
       this.#isStopped = true;
-      this.#tell(error, this.#splitter.lineNumber);
+      const { lineNumber } = this.#splitter;
+      const told = 'lineNumber' in error.details ? error.details.lineNumber : undefined;
+      this.#tell(() => error, told ?? lineNumber);
       return false;
     }
   }
 
   #checkLine(): boolean {
-    const { bytes, start, end, lineNumber } = this.#splitter;
-    try {
-      this.#scanner.scan(bytes, start, end, lineNumber);
-    } catch (error) {
-      this.#tell(error, lineNumber);
+    const { bytes, start, end, lineNumber, isUtf8 } = this.#splitter;
+    const fault = isUtf8 ? this.#scanner.check(bytes, start, end) : notUtf8Fault;
+    if (fault !== undefined) {
+      this.#tell(() => faultError(fault, lineNumber), lineNumber);
       return false;
     }
     const order = this.#order.compare(this.#scanner);
-    if (order <= 0) {
-      const reason = order < 0 ? 'earlier' : 'repeated';
-      const message = `line ${lineNumber} ${order < 0 ? 'should stand before' : 'is the same event as'} the line before it`;
-      this.#tell(new BackupError('BACKUP_ORDER_VIOLATED', message, { lineNumber, reason }));
-    }
+    if (order <= 0) this.#tell(() => orderViolated(order, lineNumber), lineNumber);
     this.#facts.add(end - start, bytes.buffer === this.#chunk.buffer);
     return true;
   }
 
-  #tell(error: unknown, lineNumber = this.#splitter.lineNumber): void {
-    if (!isBackupError(error)) throw error;
+  #tell(problem: () => BackupError, lineNumber: number): void {
     this.#areAllValid = false;
-    const told = 'lineNumber' in error.details ? error.details.lineNumber : undefined;
-    this.#report(error, { lineNumber: told ?? lineNumber, byteOffset: this.#byteOffset });
+    if (this.#problems.isFull) this.#problems.countOfLine();
+    else this.#problems.addOfLine(problem(), { lineNumber, byteOffset: this.#byteOffset });
   }
+}
+
+function orderViolated(order: number, lineNumber: number): BackupError<'BACKUP_ORDER_VIOLATED'> {
+  const reason = order < 0 ? 'earlier' : 'repeated';
+  const message = `line ${lineNumber} ${order < 0 ? 'should stand before' : 'is the same event as'} the line before it`;
+  return new BackupError('BACKUP_ORDER_VIOLATED', message, { lineNumber, reason });
 }
 
 const maxSpellings = 16;

@@ -1,28 +1,21 @@
 // Everything that can be said about an archive, as a report: problems are data here.
 
-import { BackupError, isBackupError } from '../errors.js';
-import type { BackupErrorCode } from '../errors.js';
+import { setImmediate } from 'node:timers/promises';
+import { BackupError } from '../errors.js';
 import type { Manifest } from '../format/manifest.js';
-import type {
-  ArchiveProblem,
-  ArchiveVerifyOptions,
-  ArchiveWarning,
-  VerifiedLines,
-  VerifyReport,
-} from '../stream/archive-port.js';
-import { withDetails } from '../stream/archive-port.js';
+import type { ArchiveVerifyOptions, VerifiedLines, VerifyReport } from '../stream/archive-port.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { integerOption, refuseUnknown, signalOption } from '../options.js';
 import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
-import type { Container } from './container.js';
+import type { Container, ReadManifest } from './container.js';
 import { openFileBytes } from './file-bytes.js';
 import type { FileBytes } from './file-bytes.js';
 import type { SignaturePolicy } from './signature.js';
 import { signaturePolicyOf } from './signature-policy.js';
 import { LinesCheck } from './verify-events.js';
-import type { LinePlace } from './verify-events.js';
+import { Report } from './verify-report.js';
 
 /** Options of {@link verifyArchive}. */
 export interface VerifyArchiveOptions extends ArchiveVerifyOptions, ArchiveLimitOptions {}
@@ -67,6 +60,7 @@ export async function verifyArchive(
   refuseUnknown('verifyArchive', options, [...verifyOptionNames, ...archiveLimitNames]);
   const limits = archiveLimitsOf(options);
   const request = verifyRequestOf(options);
+  request.signal?.throwIfAborted();
   const bytes = await openFileBytes(file);
   try {
     return await verifyFile(bytes, limits, request);
@@ -129,8 +123,24 @@ export async function* verifiedFileLines(
   request: VerifyRequest & { readonly maxDepth?: number | undefined },
 ): AsyncGenerator<VerifiedLines, VerifyReport, undefined> {
   const report = new Report(request.maxProblems);
+  request.signal?.throwIfAborted();
+  const verified = yield* verifiedFile(file, limits, { request, report });
+  request.signal?.throwIfAborted();
+  return report.finish(verified?.manifest, verified?.isAuthentic);
+}
+
+interface Verification {
+  readonly request: VerifyRequest & { readonly maxDepth?: number | undefined };
+  readonly report: Report;
+}
+
+async function* verifiedFile(
+  file: FileBytes,
+  limits: ArchiveLimits,
+  { request, report }: Verification,
+): AsyncGenerator<VerifiedLines, ReadManifest | undefined, undefined> {
   const container = await report.guarded(() => readContainer(file, limits, report.add));
-  if (container === undefined) return report.finish();
+  if (container === undefined) return undefined;
   const opened = await report.guarded(() => container.manifest(request.policy, report.add));
   const manifest = opened?.manifest;
   const { openedManifest } = request;
@@ -143,7 +153,7 @@ export async function* verifiedFileLines(
   } catch (error) {
     report.absorb(error);
   }
-  return report.finish(manifest, opened?.isAuthentic);
+  return opened;
 }
 
 function checkExpectations(manifest: Manifest, request: VerifyRequest, report: Report): void {
@@ -165,128 +175,29 @@ function manifestReplaced(): BackupError<'BACKUP_MANIFEST_INVALID'> {
   return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json is ${reason}`, { reason });
 }
 
-interface EventsToCheck {
-  readonly request: VerifyRequest & { readonly maxDepth?: number | undefined };
-  readonly report: Report;
-}
-
 async function* checkedEvents(
   container: Container,
   manifest: Manifest | undefined,
-  { request, report }: EventsToCheck,
+  { request, report }: Verification,
 ): AsyncGenerator<VerifiedLines, void, undefined> {
   if (container.events === undefined) return;
   const longest = request.maxLineBytes ?? manifest?.maxLineBytes ?? longestLineBytes;
   const maxLineBytes = Math.min(longest, longestLineBytes);
-  const lines = new LinesCheck({ maxLineBytes, maxDepth: request.maxDepth }, report.addOfLine);
+  const lines = new LinesCheck({ maxLineBytes, maxDepth: request.maxDepth }, report);
   const bytes =
     manifest === undefined ? container.rawEventBytes() : container.eventBytes(manifest, report.add);
   for await (const chunk of bytes) {
     request.signal?.throwIfAborted();
     lines.feed(chunk);
-    yield lines;
-    // Whoever has them may have taken only some, or none.
-    while (lines.next());
-  }
-  lines.finish(manifest, report.add);
-}
-
-// Codes that say nothing about whether the archive is whole.
-const authenticityCodes: ReadonlySet<BackupErrorCode> = new Set([
-  'BACKUP_SIGNATURE_MISSING',
-  'BACKUP_SIGNATURE_INVALID',
-  'BACKUP_KEY_UNTRUSTED',
-]);
-
-class Report {
-  readonly #maxProblems: number;
-  readonly #problems: ArchiveProblem[] = [];
-  #problemCount = 0;
-  #isIntact = true;
-
-  constructor(maxProblems: number) {
-    this.#maxProblems = maxProblems;
-  }
-
-  readonly add = (problem: BackupError): void => {
-    if (!authenticityCodes.has(problem.code)) this.#isIntact = false;
-    this.#list(problem, {});
-  };
-
-  readonly addOfLine = (problem: BackupError, { lineNumber, byteOffset }: LinePlace): void => {
-    this.#isIntact = false;
-    const inLine = 'byteOffset' in problem.details ? (problem.details.byteOffset ?? 0) : 0;
-    const place = { entry: 'events.jsonl', lineNumber, byteOffset: byteOffset + inLine };
-    this.#list(problem, place);
-  };
-
-  /** Takes note of what the caller did not expect of an archive that may be whole. */
-  addUnexpected(problem: BackupError): void {
-    this.#list(problem, {});
-  }
-
-  /** Runs a step; what the archive is not becomes a problem, and anything else is thrown. */
-  async guarded<T>(step: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await step();
-    } catch (error) {
-      this.absorb(error);
-      return undefined;
+    for (;;) {
+      yield lines;
+      // Whoever has them may have taken only some, or none.
+      while (lines.next());
+      if (!lines.isPaused) break;
+      await setImmediate();
+      request.signal?.throwIfAborted();
+      lines.resume();
     }
   }
-
-  /** Takes note of what the archive is not, and throws anything else. */
-  absorb(error: unknown): void {
-    // A file that cannot be read was not looked at.
-    if (!isBackupError(error) || error.code === 'BACKUP_SOURCE_FAILED') throw error;
-    this.add(error);
-  }
-
-  finish(manifest?: Manifest, isAuthentic = false): VerifyReport {
-    return {
-      ok: this.#problemCount === 0,
-      intact: this.#isIntact,
-      authentic: isAuthentic,
-      problems: this.#problems,
-      problemCount: this.#problemCount,
-      warnings: manifest === undefined ? [] : warningsOf(manifest),
-      ...(manifest !== undefined && { manifest }),
-    };
-  }
-
-  #list({ code, message, details }: BackupError, place: Partial<ArchiveProblem>): void {
-    this.#problemCount += 1;
-    if (this.#problems.length === this.#maxProblems) return;
-    const told = details as Partial<ArchiveProblem>;
-    const listed: ArchiveProblem = {
-      code,
-      message,
-      ...entryOf(code),
-      ...(told.entry !== undefined && { entry: told.entry }),
-      ...(told.segment !== undefined && { segment: told.segment }),
-      ...(told.lineNumber !== undefined && { lineNumber: told.lineNumber }),
-      ...(told.byteOffset !== undefined && { byteOffset: told.byteOffset }),
-      ...(told.member !== undefined && { member: told.member }),
-      ...place,
-    };
-    this.#problems.push(withDetails(listed, details));
-  }
-}
-
-// Clocks differ; an archive of tomorrow's was made by one that is wrong, or is not what it says.
-const clockToleranceMs = 24 * 60 * 60 * 1_000;
-
-function warningsOf({ createdAt }: Manifest): readonly ArchiveWarning[] {
-  const isFromFuture = Date.parse(createdAt) > Date.now() + clockToleranceMs;
-  if (!isFromFuture) return [];
-  const message = 'manifest.json: createdAt is more than a day after the clock of this machine';
-  return [{ message, entry: 'manifest.json', member: 'createdAt' }];
-}
-
-function entryOf(code: BackupErrorCode): { readonly entry?: string } {
-  if (code === 'BACKUP_MANIFEST_INVALID' || code === 'BACKUP_TENANCY_MISMATCH') {
-    return { entry: 'manifest.json' };
-  }
-  if (code === 'BACKUP_COUNT_MISMATCH') return { entry: 'events.jsonl' };
-  return authenticityCodes.has(code) ? { entry: 'manifest.sig' } : {};
+  lines.finish(manifest, report.add);
 }

@@ -1,5 +1,6 @@
 // The end of a zip: where its directory lies. Strict: the end record is the file's last 22 bytes,
-// without a comment, since a reader that searches for one can be made to find another.
+// without a comment, since a reader that searches for one can be made to find another. Readers also
+// differ in whether they look for zip64 records that nothing defers to: those that are there count.
 
 import { archiveInvalid, unsupportedFeature } from './archive-invalid.js';
 import type { FileBytes } from './file-bytes.js';
@@ -36,11 +37,10 @@ export async function readDirectoryPlace(file: FileBytes): Promise<DirectoryPlac
   };
   const disks = [end.readUInt16LE(4), end.readUInt16LE(6)];
   if (end.readUInt16LE(8) !== place.entryCount) throw multiDisk();
-  const isPlain = disks.every((disk) => disk === 0) && place.offset + place.byteCount === endAt;
-  if (isPlain) return place;
   const wide = await readWidePlace(file, endAt - locatorBytes);
   if (wide === undefined) {
     if (disks.some((disk) => disk !== 0)) throw multiDisk();
+    if (place.offset + place.byteCount === endAt) return place;
     throw archiveInvalid('its directory does not end where the end record begins', {
       byteOffset: endAt,
     });
@@ -54,17 +54,21 @@ export async function readDirectoryPlace(file: FileBytes): Promise<DirectoryPlac
   return wide;
 }
 
-/** The place as the zip64 records tell it; undefined when there are none before the end record. */
+/**
+ * The place as the zip64 records tell it; undefined when no locator stands before the end record. One
+ * that stands there as part of something else would be found by others, and is held to be one.
+ */
 async function readWidePlace(
   file: FileBytes,
   locatorAt: number,
 ): Promise<DirectoryPlace | undefined> {
-  const recordAt = locatorAt - end64Bytes;
-  if (recordAt < 0) return undefined;
-  const records = await file.read(recordAt, end64Bytes + locatorBytes);
-  const locator = records.subarray(end64Bytes);
+  if (locatorAt < 0) return undefined;
+  const locator = await file.read(locatorAt, locatorBytes);
   if (locator.readUInt32LE(0) !== 0x07064b50) return undefined;
-  const at = { byteOffset: recordAt };
+  const recordAt = locatorAt - end64Bytes;
+  const at = { byteOffset: locatorAt };
+  if (recordAt < 0) throw archiveInvalid('its zip64 locator has no record before it', at);
+  const records = await file.read(recordAt, end64Bytes);
   if (locator.readUInt32LE(4) !== 0 || locator.readUInt32LE(16) > 1) throw multiDisk();
   if (readCount(locator, 8) !== recordAt || records.readUInt32LE(0) !== 0x06064b50) {
     throw archiveInvalid('its zip64 end record is not where the locator says', at);

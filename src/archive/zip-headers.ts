@@ -21,7 +21,7 @@ export interface EntryHeader {
 /** What only the directory tells. */
 export interface CentralHeader extends EntryHeader {
   readonly offset: number;
-  /** Mode bits where the entry was made on Unix; 0 otherwise. */
+  /** Mode bits, which readers heed whichever system the entry was made on; 0 where there are none. */
   readonly unixMode: number;
   readonly isDosDirectory: boolean;
 }
@@ -48,23 +48,21 @@ export function readCentralHeader(
     throw archiveInvalid('an entry lies on another disk', place);
   }
   const extraAt = at + 46 + common.nameLength;
-  const wide = new WideValues(
-    findZip64(directory.subarray(extraAt, extraAt + common.extraLength), place),
-    place,
-  );
+  const nameBytes = directory.subarray(at + 46, extraAt);
+  const extra = directory.subarray(extraAt, extraAt + common.extraLength);
+  const wide = new WideValues(readExtra(extra, nameBytes, place), place);
   const [byteCount, compressedBytes] = wide.sizes(common);
   const offset = directory.readUInt32LE(at + 42);
-  const isUnix = directory[at + 5] === 3;
   const attributes = directory.readUInt32LE(at + 38);
   return {
     ...common,
-    nameBytes: directory.subarray(at + 46, extraAt),
+    nameBytes,
     byteCount,
     compressedBytes,
     offset: offset === max32 ? wide.take() : offset,
     isZip64: wide.isThere,
     headerBytes,
-    unixMode: isUnix ? attributes >>> 16 : 0,
+    unixMode: attributes >>> 16,
     isDosDirectory: (attributes & 0x10) !== 0,
   };
 }
@@ -84,11 +82,12 @@ export function readLocalHeader(bytes: Buffer, fileOffset: number): EntryHeader 
   const place = { byteOffset: fileOffset };
   const common = readCommon(bytes.subarray(4));
   const extraAt = 30 + common.nameLength;
-  const wide = new WideValues(findZip64(bytes.subarray(extraAt), place), place);
+  const nameBytes = bytes.subarray(30, extraAt);
+  const wide = new WideValues(readExtra(bytes.subarray(extraAt), nameBytes, place), place);
   const [byteCount, compressedBytes] = wide.sizes(common);
   return {
     ...common,
-    nameBytes: bytes.subarray(30, extraAt),
+    nameBytes,
     byteCount,
     compressedBytes,
     isZip64: wide.isThere,
@@ -113,15 +112,32 @@ function readCommon(bytes: Buffer): Omit<EntryHeader, 'nameBytes' | 'isZip64' | 
   };
 }
 
-/** The content of the zip64 field among extra fields. The others are nobody's business here. */
-function findZip64(extra: Buffer, place: { readonly byteOffset: number }): Buffer | undefined {
+const zip64Field = 0x0001;
+const unicodePathField = 0x7075;
+
+/**
+ * The content of the zip64 field among extra fields; undefined when there is none. The others are
+ * nobody's business here, except Info-ZIP's Unicode Path (section 4.6.9): a name that some readers
+ * prefer must be the entry's own.
+ */
+function readExtra(
+  extra: Buffer,
+  nameBytes: Buffer,
+  place: { readonly byteOffset: number },
+): Buffer | undefined {
   let found: Buffer | undefined;
   for (let at = 0; at + 4 <= extra.length;) {
     const end = at + 4 + extra.readUInt16LE(at + 2);
-    if (extra.readUInt16LE(at) === 0x0001) {
+    const id = extra.readUInt16LE(at);
+    if (id === zip64Field) {
       if (found !== undefined) throw archiveInvalid('an entry tells its sizes twice', place);
       if (end > extra.length) throw archiveInvalid('a zip64 field is cut off', place);
       found = extra.subarray(at + 4, end);
+    }
+    if (id === unicodePathField) {
+      // Before the name stand a version and the CRC-32 of the other name.
+      const isSame = end <= extra.length && extra.subarray(at + 9, end).equals(nameBytes);
+      if (!isSame) throw archiveInvalid('an entry has a second name', place);
     }
     at = end;
   }
@@ -155,6 +171,9 @@ class WideValues {
       throw archiveInvalid('a 64-bit size is announced and not there', this.#place);
     }
     this.#at += 8;
-    return readCount(this.#field, this.#at - 8);
+    const count = readCount(this.#field, this.#at - 8);
+    if (count === Infinity)
+      throw archiveInvalid('a size or an offset of 2^53 or more', this.#place);
+    return count;
   }
 }

@@ -4,13 +4,15 @@
 
 import type { RisingNames } from './rising-names.js';
 
-/** Where and why a text is not JSON. Internal: callers turn it into their own typed error. */
-export class JsonScanError extends Error {
+/**
+ * Where and why a text is not JSON. Internal, and no Error, as `LineFault`: callers turn it into their
+ * own typed error.
+ */
+export class JsonScanError {
   readonly byteOffset: number;
   readonly reason: string;
 
   constructor(reason: string, byteOffset: number) {
-    super(`${reason} at byte ${byteOffset}`);
     this.reason = reason;
     this.byteOffset = byteOffset;
   }

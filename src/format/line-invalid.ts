@@ -11,6 +11,41 @@ export interface LinePlace {
   readonly eventId?: string | undefined;
 }
 
+/**
+ * Why a line is none, while nobody has asked for an error of it. Thrown within a scan, and no Error: to
+ * gather a stack takes longer than to scan many a line, and a bad file has millions.
+ */
+export class LineFault {
+  /** Must not quote the line. */
+  readonly reason: string;
+  /** Where in the line. */
+  readonly place: Omit<LinePlace, 'lineNumber'>;
+  /** The limit, where the line is nested deeper. */
+  readonly maxDepth: number | undefined;
+
+  constructor(reason: string, place: Omit<LinePlace, 'lineNumber'>, maxDepth?: number) {
+    this.reason = reason;
+    this.place = place;
+    this.maxDepth = maxDepth;
+  }
+}
+
+/** The error of a fault: `BACKUP_LINE_INVALID`, or `BACKUP_LIMIT_EXCEEDED` for one past `maxDepth`. */
+export function faultError(
+  { reason, place, maxDepth }: LineFault,
+  lineNumber: number | undefined,
+): BackupError<'BACKUP_LINE_INVALID'> | BackupError<'BACKUP_LIMIT_EXCEEDED'> {
+  if (maxDepth === undefined) return lineInvalid(reason, { ...place, lineNumber });
+  const { byteOffset } = place;
+  const message = `a line is nested deeper than ${maxDepth} (maxDepth)${whereOf({ lineNumber, byteOffset })}`;
+  return new BackupError('BACKUP_LIMIT_EXCEEDED', message, {
+    limit: 'maxDepth',
+    limitValue: maxDepth,
+    ...(byteOffset !== undefined && { byteOffset }),
+    ...(lineNumber !== undefined && { lineNumber }),
+  });
+}
+
 /** The error of a line that is none. `reason` must not quote it. */
 export function lineInvalid(reason: string, place: LinePlace): BackupError<'BACKUP_LINE_INVALID'> {
   const { lineNumber, byteOffset, member, eventId } = place;
@@ -24,7 +59,7 @@ export function lineInvalid(reason: string, place: LinePlace): BackupError<'BACK
 }
 
 /** Where it is, for the end of a message. */
-export function whereOf({ lineNumber, byteOffset }: LinePlace): string {
+function whereOf({ lineNumber, byteOffset }: LinePlace): string {
   const line = lineNumber === undefined ? '' : ` (line ${lineNumber})`;
   return byteOffset === undefined ? line : ` at byte ${byteOffset}${line}`;
 }

@@ -1,11 +1,10 @@
 // What is a valid line, decided over its bytes: where each member's value lies, without making
 // values of them. Every reader of lines goes through here, so that all agree.
 
-import { BackupError } from '../errors.js';
 import type { ChangeOp } from './change-row.js';
 import { lineMembers } from './export-line.js';
 import type { LineMember } from './export-line.js';
-import { lineInvalid, whereOf } from './line-invalid.js';
+import { faultError, LineFault } from './line-invalid.js';
 import {
   assertEnds,
   JsonScanError,
@@ -71,7 +70,6 @@ export class LineScanner {
   readonly #extraNames = new Set<string>();
   #lineStart = 0;
   #lineEnd = 0;
-  #lineNumber: number | undefined;
 
   constructor({ maxDepth = Infinity }: LineScannerOptions = {}) {
     this.#options = { maxDepth, names: new RisingNames() };
@@ -91,20 +89,34 @@ export class LineScanner {
    * with content; `BACKUP_LIMIT_EXCEEDED` past `maxDepth`
    */
   scan(bytes: Uint8Array, start: number, end: number, lineNumber?: number): void {
+    const fault = this.check(bytes, start, end);
+    if (fault !== undefined) throw faultError(fault, lineNumber);
+  }
+
+  /**
+   * As {@link scan}, and makes no error.
+   *
+   * @returns why the line is none; undefined for one that is valid
+   */
+  check(bytes: Uint8Array, start: number, end: number): LineFault | undefined {
     if (bytes !== this.bytes) {
       this.bytes = bytes;
       this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     }
     this.#lineStart = start;
     this.#lineEnd = end;
-    this.#lineNumber = lineNumber;
     this.#forget();
     try {
       this.#scanMembers();
-    } catch (error) {
-      throw error instanceof JsonScanError ? this.#notJson(error) : error;
+      this.#checkMembers();
+      return undefined;
+    } catch (fault) {
+      if (fault instanceof LineFault) return fault;
+      if (!(fault instanceof JsonScanError)) throw fault;
+      const { reason, byteOffset } = fault;
+      const maxDepth = reason === tooDeep ? this.#options.maxDepth : undefined;
+      return new LineFault(reason, { byteOffset: byteOffset - start }, maxDepth);
     }
-    this.#checkMembers();
   }
 
   /** How long the line is, in bytes. */
@@ -258,25 +270,8 @@ export class LineScanner {
     return decoder.decode(this.bytes.subarray(start, end));
   }
 
-  #invalid(member: LineMember, what: string, eventId?: string): BackupError<'BACKUP_LINE_INVALID'> {
-    return lineInvalid(`${member} ${what}`, { lineNumber: this.#lineNumber, member, eventId });
-  }
-
-  #notJson({ reason, byteOffset: at }: JsonScanError): BackupError {
-    const { maxDepth } = this.#options;
-    const lineNumber = this.#lineNumber;
-    const byteOffset = at - this.#lineStart;
-    if (reason !== tooDeep) return lineInvalid(reason, { lineNumber, byteOffset });
-    return new BackupError(
-      'BACKUP_LIMIT_EXCEEDED',
-      `a line is nested deeper than ${maxDepth} (maxDepth)${whereOf({ lineNumber, byteOffset })}`,
-      {
-        limit: 'maxDepth',
-        limitValue: maxDepth,
-        byteOffset,
-        ...(lineNumber !== undefined && { lineNumber }),
-      },
-    );
+  #invalid(member: LineMember, what: string, eventId?: string): LineFault {
+    return new LineFault(`${member} ${what}`, { member, eventId });
   }
 }
 

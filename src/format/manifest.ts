@@ -1,9 +1,8 @@
 // manifest.json <-> Manifest: what an archive says of its events, as strictly read as written.
 
 import { z } from 'zod';
-import { BackupError } from '../errors.js';
-import { JsonScanError, scanMembers, scanValue, skipWhitespace } from './json-scan.js';
-import type { MemberRange } from './json-scan.js';
+import { BackupError, isBackupError } from '../errors.js';
+import { elementsOf, manifestInvalid, ManifestText, scalarOf } from './manifest-text.js';
 import { positionSchema } from './position.js';
 import { maxSchemaVersion } from './schema-version.js';
 import { sortByUtf8 } from './summary.js';
@@ -21,15 +20,19 @@ const sha256Hex = z.string('not a SHA-256').regex(/^[0-9a-f]{64}$/, 'not 64 lowe
 const keyIdHex = z.string('not a text').regex(/^[0-9a-f]{32}$/, 'not 32 lower-case hex digits');
 
 const segmentSchema = z
-  .object({
-    /** Lines in the segment, of which each is whole. */
-    lineCount: count.min(1, 'a segment without lines'),
-    /** Bytes in the segment, line feeds included. */
-    byteCount: count.min(1, 'a segment without bytes'),
-    /** SHA-256 of exactly these bytes. */
-    sha256: sha256Hex,
-  })
+  .object(
+    {
+      /** Lines in the segment, of which each is whole. */
+      lineCount: count.min(1, 'a segment without lines'),
+      /** Bytes in the segment, line feeds included. */
+      byteCount: count.min(1, 'a segment without bytes'),
+      /** SHA-256 of exactly these bytes. */
+      sha256: sha256Hex,
+    },
+    'not a segment',
+  )
   .readonly();
+const segmentMembers = ['lineCount', 'byteCount', 'sha256'] as const;
 
 /** The digest of some consecutive lines of the events, so that damage can be located. */
 export type SegmentDigest = z.infer<typeof segmentSchema>;
@@ -90,30 +93,92 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 const members = Object.keys(shape.shape) as readonly ManifestMember[];
 
-// Names that are no data in any manifest, and make trouble for readers that merge objects.
-const refusedMembers: readonly string[] = ['__proto__', 'constructor'];
-
 /**
- * Reads the bytes of `manifest.json`.
+ * Reads the bytes of `manifest.json`. Stops at the first thing that is wrong: the time and memory that
+ * it takes are those of its length.
  *
  * @throws BackupError `BACKUP_MANIFEST_INVALID` with the member or the byte, `BACKUP_FORMAT_UNSUPPORTED`
  */
 export function parseManifest(bytes: Uint8Array): Manifest {
-  const texts = memberTexts(bytes);
-  const versionText = texts.get('formatVersion');
-  if (versionText === undefined) throw invalid('missing', { member: 'formatVersion' });
-  // Asked of the text, and before anything else: a newer manifest may look different throughout.
-  if (versionText !== String(formatVersion)) throw unsupportedVersion(versionText);
+  const text = new ManifestText(bytes);
+  assertFormatVersion(text);
+  const texts = text.members(members);
+  if (!texts.has('formatVersion')) throw manifestInvalid('missing', { member: 'formatVersion' });
   const values: Record<string, unknown> = {};
-  for (const member of members) {
-    const text = texts.get(member);
-    if (text !== undefined) values[member] = JSON.parse(text) as unknown;
-  }
+  for (const [member, value] of texts) values[member] = valueOf(text, member, value);
   const parsed = manifestSchema.safeParse(values);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const member = String(issue?.path[0]);
-  throw invalid(Object.hasOwn(values, member) ? (issue?.message ?? '') : 'missing', { member });
+  const [member = '', reason] = firstIssue(parsed.error, values);
+  throw manifestInvalid(reason, { member });
+}
+
+/**
+ * The error of a manifest of another format version, which may look different throughout; undefined
+ * for one of this version, and for what cannot be read at all.
+ */
+export function otherFormatVersion(
+  bytes: Uint8Array,
+): BackupError<'BACKUP_FORMAT_UNSUPPORTED'> | undefined {
+  try {
+    assertFormatVersion(new ManifestText(bytes));
+    return undefined;
+  } catch (error) {
+    return isBackupError(error, 'BACKUP_FORMAT_UNSUPPORTED') ? error : undefined;
+  }
+}
+
+// Asked of the text, and before anything else. Told twice, the version is not known.
+function assertFormatVersion(text: ManifestText): void {
+  const [told, again] = text.textsOf('formatVersion');
+  if (told === undefined || again !== undefined) return;
+  if (told !== String(formatVersion)) throw unsupportedVersion(told);
+}
+
+function valueOf(text: ManifestText, member: string, value: Uint8Array): unknown {
+  if (member === 'firstPosition' || member === 'lastPosition') {
+    const object = text.objectOf(value, ['createdAt', 'eventId']);
+    if (object?.isMore === true) {
+      throw manifestInvalid('a member that no position has', { member });
+    }
+    return valid(positionSchema, object?.members, member);
+  }
+  const elements = member === 'apps' || member === 'segments' ? elementsOf(value) : undefined;
+  return elements === undefined ? scalarOf(value) : listOf(text, elements, member);
+}
+
+// One by one: a schema of the whole list would gather what is wrong with each of them.
+function listOf(text: ManifestText, elements: Iterable<Uint8Array>, member: string): unknown[] {
+  const list: unknown[] = [];
+  for (const element of elements) {
+    if (member === 'segments') {
+      const value = text.objectOf(element, segmentMembers)?.members;
+      list.push(valid(segmentSchema, value, member, `segment ${list.length}: `));
+    } else {
+      const app = scalarOf(element);
+      if (typeof app !== 'string') throw manifestInvalid('not a list of texts', { member });
+      list.push(app);
+    }
+  }
+  return list;
+}
+
+function valid(schema: z.ZodType, value: unknown, member: string, where = ''): unknown {
+  const { error } = schema.safeParse(value);
+  if (error === undefined) return value;
+  const [inner, reason] = firstIssue(error, value);
+  const what = inner === undefined ? reason : `${inner}: ${reason}`;
+  throw manifestInvalid(`${where}${what}`, { member });
+}
+
+/** The first thing that a schema has found: the member, where it is one, and a sentence. */
+function firstIssue(
+  { issues: [issue] }: z.ZodError,
+  value: unknown,
+): readonly [member: string | undefined, reason: string] {
+  const member = issue?.path[0];
+  const reason = issue?.message ?? '';
+  if (member === undefined) return [undefined, reason];
+  return [String(member), Object.hasOwn(value as object, member) ? reason : 'missing'];
 }
 
 /**
@@ -123,90 +188,6 @@ export function parseManifest(bytes: Uint8Array): Manifest {
 export function encodeManifest(manifest: Manifest): string {
   const ordered = Object.fromEntries(members.map((member) => [member, manifest[member]]));
   return `${JSON.stringify(ordered, undefined, 2)}\n`;
-}
-
-/**
- * The manifest's bytes without the member `archiveId`, over which the id is taken: cut out from the
- * end of the value before it to the end of its own.
- *
- * @returns undefined when there is no such member, or it is the first
- */
-export function withoutArchiveId(bytes: Uint8Array): readonly [Uint8Array, Uint8Array] | undefined {
-  const ranges = scanMembers(bytes);
-  const index = ranges.findIndex((range) => nameOf(bytes, range) === 'archiveId');
-  const [before, own] = [ranges[index - 1], ranges[index]];
-  if (before === undefined || own === undefined) return undefined;
-  return [bytes.subarray(0, before.valueEnd), bytes.subarray(own.valueEnd)];
-}
-
-function memberTexts(bytes: Uint8Array): Map<string, string> {
-  assertUtf8(bytes);
-  const texts = new Map<string, string>();
-  try {
-    for (const range of distinctMembers(bytes)) {
-      const name = nameOf(bytes, range);
-      if (refusedMembers.includes(name)) {
-        throw invalid('a member name that no manifest has', { byteOffset: range.keyStart });
-      }
-      const value = bytes.subarray(range.valueStart, range.valueEnd);
-      if (name === 'firstPosition' || name === 'lastPosition') assertDistinct(value, range);
-      if (name === 'segments')
-        for (const segment of elements(value)) assertDistinct(segment, range);
-      texts.set(name, decoder.decode(value));
-    }
-  } catch (error) {
-    if (!(error instanceof JsonScanError)) throw error;
-    throw invalid(error.reason, { byteOffset: error.byteOffset });
-  }
-  return texts;
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function assertUtf8(bytes: Uint8Array): void {
-  try {
-    decoder.decode(bytes);
-  } catch {
-    throw invalid('not UTF-8', {});
-  }
-}
-
-function nameOf(bytes: Uint8Array, { keyStart, keyEnd }: MemberRange): string {
-  return JSON.parse(decoder.decode(bytes.subarray(keyStart, keyEnd))) as string;
-}
-
-// JSON.parse keeps the last of two members with one name, and another reader the first.
-function distinctMembers(bytes: Uint8Array): MemberRange[] {
-  const ranges = scanMembers(bytes);
-  const names = new Set<string>();
-  for (const range of ranges) {
-    const name = nameOf(bytes, range);
-    if (names.has(name)) throw new JsonScanError('a repeated member', range.keyStart);
-    names.add(name);
-  }
-  return ranges;
-}
-
-function assertDistinct(value: Uint8Array, { valueStart }: MemberRange): void {
-  // What is no object is told by the schema.
-  if (value[0] !== 0x7b) return;
-  try {
-    distinctMembers(value);
-  } catch (error) {
-    if (!(error instanceof JsonScanError)) throw error;
-    throw new JsonScanError(error.reason, valueStart);
-  }
-}
-
-/** The elements of the array that `bytes`, which has been scanned before, is; none for another value. */
-function* elements(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
-  let at = skipWhitespace(bytes, 1);
-  if (bytes[0] !== 0x5b || bytes[at] === 0x5d) return;
-  while (at < bytes.length) {
-    const end = scanValue(bytes, at);
-    yield bytes.subarray(at, end);
-    at = skipWhitespace(bytes, skipWhitespace(bytes, end) + 1);
-  }
 }
 
 function* disagreements(manifest: ManifestShape): Generator<[ManifestMember, string]> {
@@ -246,7 +227,7 @@ function* sizeDisagreements(manifest: ManifestShape): Generator<[ManifestMember,
   if (sum(({ lineCount }) => lineCount) !== eventCount) {
     yield ['segments', 'their lines are not eventCount'];
   }
-  if (sum((segment) => segment.byteCount) !== byteCount) {
+  if (byteCount !== undefined && sum((segment) => segment.byteCount) !== byteCount) {
     yield ['segments', 'their bytes are not byteCount'];
   }
 }
@@ -259,24 +240,6 @@ function isTime(text: string): boolean {
 function isSortedAndDistinct(texts: readonly string[]): boolean {
   const sorted = sortByUtf8([...new Set(texts)]);
   return sorted.length === texts.length && sorted.every((text, index) => text === texts[index]);
-}
-
-function invalid(
-  reason: string,
-  at: { readonly member?: string; readonly byteOffset?: number },
-): BackupError<'BACKUP_MANIFEST_INVALID'> {
-  const { member, byteOffset } = at;
-  const where =
-    member !== undefined
-      ? `: ${member}`
-      : byteOffset !== undefined
-        ? ` at byte ${byteOffset} of it`
-        : '';
-  return new BackupError(
-    'BACKUP_MANIFEST_INVALID',
-    `manifest.json is not a manifest${where}: ${reason}`,
-    { reason, ...at },
-  );
 }
 
 function unsupportedVersion(text: string): BackupError<'BACKUP_FORMAT_UNSUPPORTED'> {

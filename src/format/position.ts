@@ -5,10 +5,18 @@ import { isCanonicalTimestamp } from './timestamp.js';
 
 /** zod schema of a {@link Position}. */
 export const positionSchema = z
-  .strictObject({
-    createdAt: z.string().refine(isCanonicalTimestamp, 'not a UTC time as lines hold it'),
-    eventId: z.string().min(1),
-  })
+  .strictObject(
+    {
+      createdAt: z
+        .string('not a text')
+        .refine(isCanonicalTimestamp, 'not a UTC time as lines hold it'),
+      eventId: z.string('not a text').min(1, 'empty'),
+    },
+    {
+      error: ({ code }) =>
+        code === 'unrecognized_keys' ? 'a member that no position has' : 'not a position',
+    },
+  )
   .readonly();
 
 /**

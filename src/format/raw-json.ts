@@ -175,8 +175,9 @@ function jsonBytes(text: unknown): Uint8Array {
   try {
     assertJson(bytes);
   } catch (error) {
-    if (error instanceof JsonScanError) throw new TypeError(`not JSON text: ${error.message}`);
-    throw error;
+    if (!(error instanceof JsonScanError)) throw error;
+    const { reason, byteOffset } = error;
+    throw new TypeError(`not JSON text: ${reason} at byte ${byteOffset}`);
   }
   return bytes;
 }

@@ -6,7 +6,7 @@ import type { ExportLine } from '../format/export-line.js';
 import type { Manifest } from '../format/manifest.js';
 import type { ScannedLine } from '../format/scanned-line.js';
 
-/** An Ed25519 public key: a `KeyObject`, or its PEM text (SPKI). */
+/** An Ed25519 public key: a `KeyObject`, or its PEM text (SPKI, one key in a text, no certificate). */
 export type PublicKey = KeyObject | string;
 
 /** Options of {@link Archive.lines}. */

@@ -7,6 +7,9 @@ import { lineInvalid } from '../format/line-invalid.js';
 const lineFeed = 0x0a;
 const keptBytes = 1024 * 1024;
 
+/** The reason of the error for a line that is not UTF-8. */
+export const notUtf8 = 'it is not UTF-8';
+
 /** The longest line that is read unless an option says otherwise: 512 MiB, about V8's longest text. */
 export const longestLineBytes = 512 * 1024 * 1024;
 
@@ -26,6 +29,8 @@ export class LineSplitter {
   end = 0;
   /** Its number, from 1. */
   lineNumber = 0;
+  /** Whether it is UTF-8; {@link advance} goes on where it is not. */
+  isUtf8 = true;
   readonly #maxLineBytes: number;
   #chunk: Buffer = Buffer.alloc(0);
   #at = 0;
@@ -47,6 +52,14 @@ export class LineSplitter {
 
   /** Steps to the next line. @returns false when the chunk has no further whole line */
   next(): boolean {
+    if (!this.advance()) return false;
+    if (!this.isUtf8) throw lineInvalid(notUtf8, { lineNumber: this.lineNumber });
+    return true;
+  }
+
+  /** As {@link next}, also to a line that is not UTF-8: nothing is wrong with where it ends. */
+  advance(): boolean {
+    this.isUtf8 = true;
     const end = this.#chunk.indexOf(lineFeed, this.#at);
     if (end < 0) {
       this.#carry(this.#chunk.length, this.lineNumber + 1);
@@ -110,8 +123,7 @@ export class LineSplitter {
   }
 
   #checkLine(): void {
-    if (isUtf8(this.bytes.subarray(this.start, this.end))) return;
-    throw lineInvalid('it is not UTF-8', { lineNumber: this.lineNumber });
+    this.isUtf8 = isUtf8(this.bytes.subarray(this.start, this.end));
   }
 
   #tooLong(lineNumber: number): BackupError<'BACKUP_LIMIT_EXCEEDED'> {

@@ -17,6 +17,18 @@ const publicKeyOf = (raw: string): string => {
     .toString();
 };
 
+// Self-signed, with an Ed25519 key.
+const certificate = `-----BEGIN CERTIFICATE-----
+MIIBLDCB36ADAgECAhRVeRNhlspv/jtLM+wsNcVcnE2bBjAFBgMrZXAwDDEKMAgG
+A1UEAwwBeDAeFw0yNjExMjcwMDE0MzRaFw0yNjExMjgwMDE0MzRaMAwxCjAIBgNV
+BAMMAXgwKjAFBgMrZXADIQDQPWa4jnGjg7Z1n6sLMpiVzELT1OQsstiIGA05x7Sf
+hqNTMFEwHQYDVR0OBBYEFKR4qtdSLNn9FQKW5Bfluhhi/7WCMB8GA1UdIwQYMBaA
+FKR4qtdSLNn9FQKW5Bfluhhi/7WCMA8GA1UdEwEB/wQFMAMBAf8wBQYDK2VwA0EA
+HQnlSI0oOpf30qaDCg2VgWs5vgKfj4iJzO2msfttlLwa8lukwL9coedC2KXUaZeF
+5Q4dM6PgqVZiGHs7qaiECg==
+-----END CERTIFICATE-----
+`;
+
 // The encodings of the points whose order divides 8, canonical and not (CCTV, ed25519).
 const weak = [
   '0100000000000000000000000000000000000000000000000000000000000000',
@@ -58,6 +70,24 @@ describe('trustedKeys', () => {
     }
     const unasked = verifyArchive(zip, { requireSignature: true });
     assert.ok((await failureOf(unasked)) instanceof TypeError);
+  });
+
+  test('refuses a text of more than one key, and a certificate', async () => {
+    const [first, second] = [1, 2].map(() =>
+      generateKeyPairSync('ed25519').publicKey.export({ format: 'pem', type: 'spki' }).toString(),
+    );
+    const several = `${first!}${second!}`;
+    for (const trustedKeys of [[several], [first!, several], [certificate]]) {
+      assert.ok((await failureOf(verifyArchive(zip, { trustedKeys }))) instanceof TypeError);
+      assert.ok((await failureOf(openArchive(zip, { trustedKeys }))) instanceof TypeError);
+    }
+  });
+
+  test('takes a PEM with words before it and with the line ends of Windows', async () => {
+    const { publicKey } = generateKeyPairSync('ed25519');
+    const pem = publicKey.export({ format: 'pem', type: 'spki' }).toString();
+    const trustedKeys = [`the key of backups\n${pem}`, pem.replaceAll('\n', '\r\n')];
+    assert.equal((await verifyArchive(zip, { trustedKeys })).problems.length, 1);
   });
 
   test('takes a KeyObject and its PEM', async () => {

@@ -2,7 +2,7 @@
 // machine: dev/write-archive-vectors.ts writes them to test/vectors/archives/.
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
+import { crc32, gzipSync } from 'node:zlib';
 import { crcTwin } from './crc-twin.js';
 import {
   buildZip,
@@ -222,6 +222,17 @@ function goodArchives(): ArchiveVector[] {
       ]),
     ),
     vector(
+      'good-C19-unicode-path',
+      'the name once more, in a field of Info-ZIP',
+      buildZip([
+        eventsEntry({
+          local: { extra: unicodePath('events.jsonl') },
+          central: { extra: unicodePath('events.jsonl') },
+        }),
+        manifestEntry(),
+      ]),
+    ),
+    vector(
       'good-C19-impossible-times',
       'month 15 at 31:63:62',
       buildZip([
@@ -267,6 +278,11 @@ function goodArchives(): ArchiveVector[] {
       options: { expectArchiveId: archiveId, userId: 'user-1' },
     }),
     vector('good-segments', 'one segment a line', withManifest({ segments })),
+    vector(
+      'good-segments-alone',
+      'segments, and no byteCount that they could add up to',
+      withManifest({ segments, byteCount: undefined }),
+    ),
     vector(
       'good-L20-versions-from-before',
       'versions that are missing or not positive count as 1',
@@ -331,6 +347,37 @@ function wideEnd(change: {
     beforeEnd: ({ offset, size }) =>
       zip64End({ entryCount: 2, size, offset, recordAt: offset + size, ...change }),
   };
+}
+
+const nowhere = { entryCount: 0, size: 0, offset: 0, recordAt: 0 } as const;
+
+/** An archive whose last header holds zip64 records of another one, which lies in an extra field. */
+function hidingAnother(where: 'comment' | 'extra'): Buffer {
+  const forged = jsonl(event(1, { data: { title: 'forged' } }));
+  const first = entry('events.jsonl', forged);
+  const second = manifestEntry(textOf(manifestOf(forged, { apps: ['todo'] })));
+  const centralAt = (...parts: readonly ZipPart[]): number =>
+    buildZip(parts).indexOf('PK\x01\x02', 0, 'latin1');
+  const bodies = buildZip([first, second]).subarray(0, centralAt(first, second));
+  const holder = eventsEntry({ local: { extra: extraField(0x4242, bodies) } });
+  const bodiesAt = 30 + 'events.jsonl'.length + 4;
+  const directory = Buffer.concat([
+    centralHeaderOf(first, bodiesAt),
+    centralHeaderOf(second, bodiesAt + centralAt(first)),
+  ]);
+  const offset = buildZip([holder, manifestEntry()]).length - 22 + (where === 'extra' ? 4 : 0);
+  const { length: size } = directory;
+  const records = zip64End({ entryCount: 2, size, offset, recordAt: offset + size });
+  const hidden = Buffer.concat([directory, records]);
+  const central = where === 'comment' ? { comment: hidden } : { extra: extraField(0x4242, hidden) };
+  return buildZip([holder, manifestEntry(manifestText, { central })]);
+}
+
+/** An entry's name as Info-ZIP's Unicode Path field holds it (APPNOTE 6.3.10, section 4.6.9). */
+function unicodePath(name: string, path = name): Buffer {
+  const head = Buffer.alloc(5, 1);
+  head.writeUInt32LE(crc32(Buffer.from(name)), 1);
+  return extraField(0x7075, Buffer.concat([head, Buffer.from(path)]));
 }
 
 function badContainers(): ArchiveVector[] {
@@ -543,6 +590,53 @@ function badContainers(): ArchiveVector[] {
       'an offset that no number holds',
       zipOf(wideEnd({ offset: 2n ** 63n })),
     ),
+    invalid(
+      'C9-hidden-in-comment',
+      'zip64 records in a comment, which some readers take for those of the end',
+      hidingAnother('comment'),
+    ),
+    invalid(
+      'C9-hidden-in-extra-field',
+      'zip64 records in an extra field, which some readers take for those of the end',
+      hidingAnother('extra'),
+    ),
+    invalid(
+      'C9-locator-alone',
+      'a locator that ends the directory and finds nothing',
+      buildZip([
+        eventsEntry(),
+        manifestEntry(manifestText, { central: { comment: zip64End(nowhere).subarray(56) } }),
+      ]),
+    ),
+    ...(['events', 'manifest'] as const).map((which) => {
+      const extra = extraField(1, wide(2n ** 53n));
+      const huge = { size: 0xffffffff, extra };
+      const more = { version: 45, local: huge, central: huge };
+      const parts = which === 'events' ? [more, {}] : [{}, more];
+      return invalid(
+        `C9-${which}-size-beyond-2-53`,
+        'a size that no number holds',
+        buildZip([eventsEntry(parts[0]), manifestEntry(manifestText, parts[1])]),
+      );
+    }),
+    ...(['local', 'central'] as const).map((which) =>
+      invalid(
+        `C5-unicode-path-${which}`,
+        'a second name, which some readers prefer',
+        buildZip([
+          eventsEntry({ [which]: { extra: unicodePath('events.jsonl', '../../evil') } }),
+          manifestEntry(),
+        ]),
+      ),
+    ),
+    invalid(
+      'C5-unicode-path-cut',
+      'a second name that is cut off',
+      buildZip([
+        eventsEntry({ central: { extra: unicodePath('events.jsonl').subarray(0, -1) } }),
+        manifestEntry(),
+      ]),
+    ),
     ...(
       [
         ['dotdot', '../x'],
@@ -571,6 +665,24 @@ function badContainers(): ArchiveVector[] {
         manifestEntry(manifestText, { central: { attributes: (0o120777 << 16) >>> 0 } }),
       ]),
       { codes: missingToo },
+    ),
+    ...(
+      [
+        ['dos', 0],
+        ['darwin', 19],
+      ] as const
+    ).map(([what, host]) =>
+      vector(
+        `ENTRY_UNEXPECTED-C11-symlink-${what}`,
+        'the manifest is a link, made on another system',
+        buildZip([
+          eventsEntry(),
+          manifestEntry(manifestText, {
+            central: { madeBy: (host << 8) | 20, attributes: (0o120777 << 16) >>> 0 },
+          }),
+        ]),
+        { codes: missingToo },
+      ),
     ),
     vector(
       'ENTRY_UNEXPECTED-C11-device',
@@ -769,6 +881,33 @@ function badManifests(): ArchiveVector[] {
         replaced('"formatVersion": 1', `"formatVersion": ${text}`),
       ),
     ),
+    vector(
+      'FORMAT_UNSUPPORTED-M3-more-entries',
+      'a later version may name more entries, or others',
+      buildZip([
+        entry('lines.jsonl', events),
+        entry('attachments.bin', 'x'),
+        manifestEntry(manifestText.replace('"formatVersion": 1', '"formatVersion": 2')),
+      ]),
+    ),
+    vector(
+      'FORMAT_UNSUPPORTED-M3-other-members',
+      'a later version may have other rules for members',
+      replaced('"formatVersion": 1', '"formatVersion": 2, "constructor": 1, "apps": [1]'),
+    ),
+    vector(
+      'FORMAT_UNSUPPORTED-M3-other-lines',
+      'a later version may have other lines',
+      buildZip([
+        entry('events.jsonl', 'no line of this version'),
+        manifestEntry(manifestText.replace('"formatVersion": 1', '"formatVersion": 2')),
+      ]),
+    ),
+    invalid(
+      'M3-version-twice',
+      'nobody knows which of them holds',
+      replaced('"formatVersion": 1', '"formatVersion": 2, "formatVersion": 1'),
+    ),
     ...(['-1', '1.5', '9007199254740992', '"7"'] as const).map((text) =>
       invalid(
         `M4-count-${text.replaceAll('"', 'q')}`,
@@ -810,6 +949,17 @@ function badManifests(): ArchiveVector[] {
       withManifest({
         segments: [{ lineCount: 3, byteCount: events.length, sha256: sha256(plain) }],
       }),
+    ),
+    ...[-1, 1].map((more) =>
+      vector(
+        `DIGEST_MISMATCH-M5-segment-${more < 0 ? 'shorter' : 'longer'}`,
+        'the last segment is not as long, and nothing else tells the length',
+        withManifest({
+          byteCount: undefined,
+          segments: [{ lineCount: 3, byteCount: events.length + more, sha256: sha256(events) }],
+        }),
+        more < 0 ? { codes: ['MANIFEST_INVALID', 'DIGEST_MISMATCH', 'DIGEST_MISMATCH'] } : {},
+      ),
     ),
     vector(
       'DIGEST_MISMATCH-M6-byte-count',
@@ -928,6 +1078,12 @@ function badLines(): ArchiveVector[] {
       Buffer.from(events.toString().replace('task-3', 'task-\xff'), 'latin1'),
     ),
     line(
+      'L5-not-utf8-and-others',
+      'a line that is not UTF-8 ends where its line feed stands',
+      Buffer.concat([Buffer.from('\xff\n\xfe\n', 'latin1'), Buffer.from('x\n'), events]),
+      { codes: ['LINE_INVALID', 'LINE_INVALID', 'LINE_INVALID'] },
+    ),
+    line(
       'L16-no-app',
       'a member is missing',
       jsonl(event(1), event(2), event(3, { appId: undefined })),
@@ -977,6 +1133,11 @@ function badSignatures(): ArchiveVector[] {
   for (let at = 0; at < 32; at += 1) s += BigInt(signature[32 + at] ?? 0) << BigInt(8 * at);
   for (let at = 0; at < 32; at += 1) plusOrder[32 + at] = Number((s >> BigInt(8 * at)) & 255n);
   const bad = 'SIGNATURE_INVALID';
+  // Length, digest, count, and the last position; the segment does not end, so nothing is asked of it.
+  const damaged = [
+    ...['DIGEST_MISMATCH', 'DIGEST_MISMATCH', 'COUNT_MISMATCH'],
+    ...['MANIFEST_INVALID'],
+  ];
   return [
     of('SIGNATURE_MISSING', 'S1-removed', 'the policy asks for one', plain),
     of(
@@ -1037,6 +1198,36 @@ function badSignatures(): ArchiveVector[] {
       'another spelling',
       signedZip(signedText, Buffer.from(signature.toString('base64'))),
       { options: {} },
+    ),
+    of(
+      bad,
+      'S4-100-bytes-and-damage',
+      'no signature, which hides nothing of the events',
+      buildZip([
+        entry('events.jsonl', jsonl(event(1), event(2))),
+        manifestEntry(),
+        entry('manifest.sig', Buffer.alloc(100), { method: 0 }),
+      ]),
+      {
+        options: {},
+        intact: false,
+        codes: [bad, ...damaged],
+      },
+    ),
+    of(
+      'ARCHIVE_INVALID',
+      'S4-crc-and-damage',
+      'a signature that cannot be read, which hides nothing of the events',
+      buildZip([
+        entry('events.jsonl', jsonl(event(1), event(2))),
+        manifestEntry(),
+        entry('manifest.sig', Buffer.alloc(64), {
+          method: 0,
+          local: { crc: 1 },
+          central: { crc: 1 },
+        }),
+      ]),
+      { options: {}, intact: false, codes: ['ARCHIVE_INVALID', ...damaged] },
     ),
     of(
       bad,

@@ -1,0 +1,86 @@
+// manifest.json as a stranger may have written it: what is wrong is told in sentences of this format, and
+// costs no more than its length.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { parseManifest } from '../../src/format/manifest.js';
+import { isBackupError } from '../../src/index.js';
+
+const CHILD = fileURLToPath(new URL('../support/manifest-child.ts', import.meta.url));
+const run = promisify(execFile);
+
+const segment = { lineCount: 1, byteCount: 2, sha256: '0'.repeat(64) };
+const position = { createdAt: '2026-04-14T10:00:00Z', eventId: 'x' };
+const manifest = {
+  ...{ formatVersion: 1, schemaVersion: 1, userId: 'user-1', createdAt: '2026-04-15T00:00:00Z' },
+  ...{ eventCount: 1, eventsSha256: '0'.repeat(64), apps: ['todo'], producedBy: 'test' },
+  ...{ schemaVersionMin: 1, schemaVersionMax: 1 },
+};
+
+function reasonOf(changes: object): string | undefined {
+  const bytes = Buffer.from(JSON.stringify({ ...manifest, ...changes }));
+  try {
+    parseManifest(bytes);
+    return undefined;
+  } catch (error) {
+    assert.ok(isBackupError(error, 'BACKUP_MANIFEST_INVALID'), String(error));
+    assert.equal(error.details.member, Object.keys(changes)[0]);
+    return error.details.reason;
+  }
+}
+
+describe('a manifest', () => {
+  test('of the longest that is read is judged in little memory, whatever it holds', async () => {
+    const { stdout } = await run(process.execPath, [
+      '--max-old-space-size=64',
+      '--import=tsx',
+      CHILD,
+    ]);
+    const answers = JSON.parse(stdout) as readonly [string, number, readonly unknown[]][];
+    for (const [member, byteCount, problems] of answers) {
+      assert.ok(byteCount > 1_000_000 && byteCount <= 1024 * 1024, String(byteCount));
+      const expected = member === 'unknown' ? [] : [['BACKUP_MANIFEST_INVALID', member]];
+      assert.deepEqual(problems, expected, member);
+    }
+    assert.equal(answers.length, 16);
+  });
+
+  test('is told what is wrong within a position or a segment, and where', () => {
+    const { eventId, createdAt } = position;
+    assert.deepEqual(
+      [{ createdAt }, { eventId }, { createdAt, eventId: 7 }, { ...position, eventId: '' }].map(
+        (firstPosition) => reasonOf({ firstPosition }),
+      ),
+      ['eventId: missing', 'createdAt: missing', 'eventId: not a text', 'eventId: empty'],
+    );
+    assert.equal(
+      reasonOf({ firstPosition: { ...position, more: 1 } }),
+      'a member that no position has',
+    );
+    assert.equal(reasonOf({ lastPosition: [] }), 'not a position');
+    const { lineCount, byteCount } = segment;
+    assert.deepEqual(
+      [7, { lineCount, byteCount }, { ...segment, lineCount: 0 }].map((second) =>
+        reasonOf({ segments: [segment, second] }),
+      ),
+      [
+        'segment 1: not a segment',
+        'segment 1: sha256: missing',
+        'segment 1: lineCount: a segment without lines',
+      ],
+    );
+    assert.equal(reasonOf({ segments: {} }), 'not a list of segments');
+    assert.equal(reasonOf({ apps: ['todo', 7] }), 'not a list of texts');
+    assert.equal(reasonOf({ userId: { a: 1 } }), 'not a text');
+  });
+
+  test('may tell of segments without the bytes of all of them, and of more in a segment', () => {
+    const parsed = parseManifest(
+      Buffer.from(JSON.stringify({ ...manifest, segments: [{ ...segment, more: [] }] })),
+    );
+    assert.deepEqual(parsed.segments, [segment]);
+  });
+});

@@ -62,13 +62,15 @@ export async function checkLog(
   place: SourcePlace,
 ): Promise<void> {
   const { log } = request;
-  const advises = isStandardLog(log);
   const facts = await readLogFacts(client, log);
-  if (facts === undefined) throw logMissing(place, { advises });
+  if (facts === undefined) throw logMissing(place, { advises: isStandardLog(log) });
   if (facts.encoding !== 'UTF8') throw outOfProtocol('its encoding is not UTF8', place);
-  const needed = [...Object.values(log.columns), ...log.extraColumns.map(([, column]) => column)];
+  const own = Object.values(log.columns);
+  const needed = [...own, ...log.extraColumns.map(([, column]) => column)];
   const column = needed.find((name) => !facts.columns.includes(name));
-  if (column !== undefined) throw logMissing(place, { advises, column });
+  if (column !== undefined) {
+    throw logMissing(place, { advises: isStandardLog(log) && own.includes(column), column });
+  }
   assertSpelling(facts.spelling, place);
   if (request.rowSecurity === 'require') assertRowSecurity(facts, request);
   const { userType: type } = facts;

@@ -51,7 +51,8 @@ const policiesSql = `ARRAY(
                 AND EXISTS (SELECT FROM pg_catalog.unnest(p.polroles) AS o (oid)
                              WHERE o.oid ${eq} 0 OR pg_catalog.pg_has_role(o.oid, 'USAGE')))`;
 
-// One JSON text, so that type parsers which the host has replaced cannot change what is read.
+// One JSON text, so that type parsers which the host has replaced cannot change what is read. Sent
+// without its indentation, a fifth of it: every export waits for it.
 const factsSql = `
   SELECT pg_catalog.json_build_object(
            'kind', c.relkind::pg_catalog.text,
@@ -75,7 +76,10 @@ const factsSql = `
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid ${eq} c.relnamespace
     JOIN pg_catalog.pg_roles AS r ON r.rolname ${eq} current_user
-   WHERE n.nspname ${eq} $1::pg_catalog.text AND c.relname ${eq} $2::pg_catalog.text`;
+   WHERE n.nspname ${eq} $1::pg_catalog.text AND c.relname ${eq} $2::pg_catalog.text`.replace(
+  /\s+/g,
+  ' ',
+);
 
 /** Looks the log up; undefined where there is none. */
 export async function readLogFacts(

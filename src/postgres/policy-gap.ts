@@ -47,16 +47,22 @@ function missingSetting({ policies }: LogFacts, given: ReadonlySet<string>): str
   );
 }
 
+// The filter alone would not show what policies hide.
+const hidesRows: readonly TenancyGap[] = ['no-policy', 'setting-not-given'];
+
 function tenancyUnsafe(
   log: LogTable,
   reason: TenancyGap,
   setting?: string,
 ): BackupError<'BACKUP_TENANCY_UNSAFE'> {
   const relation = relationOf(log);
+  const text = gapText(log, reason, setting);
   return new BackupError(
     'BACKUP_TENANCY_UNSAFE',
-    `row-level security would not hold for ${relation}: ${gapText(log, reason, setting)}, ` +
-      "or pass rowSecurity: 'explicit-filter-only' if the filter alone shall do",
+    hidesRows.includes(reason)
+      ? `row-level security would hide rows of ${relation}: ${text}`
+      : `row-level security would not hold for ${relation}: ${text}, ` +
+          "or pass rowSecurity: 'explicit-filter-only' if the filter alone shall do",
     { relation, reason, ...(setting !== undefined && { setting }) },
   );
 }

@@ -10,13 +10,20 @@ export type SinkStage = 'connect' | 'begin' | 'check' | 'stage' | 'plan' | 'writ
 /** Why an event of an archive cannot become a row. */
 export type ConflictReason = 'other-content' | 'repeated' | 'unavailable';
 
-/** Why row-level security would not hold for the role and relation of an export. */
+/**
+ * Why row-level security would not hold for the role and relation of an export, or would hide rows
+ * without a word. `no-policy`: it is on, and no permissive policy lets the role read. `setting-not-given`:
+ * a policy reads a setting of the host's own (`app.tenant`) that the option `settings` does not name and
+ * that is not set, or empty; a permissive policy counts only where none does without.
+ */
 export type TenancyGap =
   | 'not-a-table'
   | 'disabled-on-table'
   | 'role-is-superuser'
   | 'role-bypasses-row-security'
   | 'owner-without-force'
+  | 'no-policy'
+  | 'setting-not-given'
   | 'inactive';
 
 /** What an archive may use that this release cannot read. */
@@ -25,13 +32,18 @@ export type ArchiveFeature =
 
 /** What each code tells besides its message. No member ever holds row content. */
 export interface BackupErrorDetails {
-  /** The database refused, died or answered out of protocol. `rowCount`: rows received before. */
+  /**
+   * The database refused, died or answered out of protocol. `rowCount`: rows received before.
+   * `column`: one that is missing, or whose type spells the user's id otherwise. `setting`: one that
+   * was changed inside the transaction, such as `TimeZone`.
+   */
   readonly BACKUP_SOURCE_FAILED: {
     readonly stage: SourceStage;
     readonly rowCount: number;
     readonly sqlState?: string;
     readonly relation?: string;
     readonly column?: string;
+    readonly setting?: string;
   };
   /** The source was silent, or the export lasted, longer than the limit named here. */
   readonly BACKUP_SOURCE_STALLED: {
@@ -49,8 +61,12 @@ export interface BackupErrorDetails {
     readonly limit: 'sinkStallTimeoutMs' | 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs';
     readonly limitMs: number;
   };
-  /** Row-level security is required and would not hold. */
-  readonly BACKUP_TENANCY_UNSAFE: { readonly relation: string; readonly reason: TenancyGap };
+  /** Row-level security is required and would not hold. `setting`: for `setting-not-given`. */
+  readonly BACKUP_TENANCY_UNSAFE: {
+    readonly relation: string;
+    readonly reason: TenancyGap;
+    readonly setting?: string;
+  };
   /**
    * A row of somebody else arrived (`row`), a setting changed under the export (`setting`), or an
    * archive belongs to somebody else (`archive`).

@@ -8,7 +8,11 @@ import type { LogTable, LogTableOptions } from './log-table.js';
 
 /** Options of an export, whichever lane. */
 export interface PgExportOptions {
-  /** Whose rows: a non-empty text. */
+  /**
+   * Whose rows: a text of 1 to 255 bytes in UTF-8 without white space at its ends, spelt as the log's
+   * column has it as text. Where the column's type spells it otherwise (`uuid` in upper case, `042` for
+   * a `bigint`, `citext` in another case than the rows), it is refused: it would find no row, or not all.
+   */
   readonly userId: string;
   /** Only rows after this position. */
   readonly after?: Position | undefined;
@@ -24,10 +28,13 @@ export interface PgExportOptions {
    * Further settings that the host's row-level policies read, such as
    * `{ 'app.current_user_space_ids': '' }`: set for the transaction and checked again at its end.
    * `app.current_user_id` is always the user; `app.current_user_space_ids` is emptied unless given.
+   * A setting that policies read and that is neither given nor set for the role may hide rows, and is
+   * refused (`setting-not-given`): give it as `''` if it is meant to be empty.
    */
   readonly settings?: Readonly<Record<string, string>> | undefined;
   /**
-   * `require` (default) refuses a role or relation for which row-level security is inert.
+   * `require` (default) refuses a role or relation for which row-level security is inert, or for
+   * which no policy lets rows be read.
    * `explicit-filter-only` leaves tenancy to the filter on the user and the check of every row.
    */
   readonly rowSecurity?: 'require' | 'explicit-filter-only' | undefined;
@@ -78,6 +85,9 @@ const exportOptionNames = [
   'maxDurationMs',
 ] as const;
 
+/** The longest id of a user, in bytes of UTF-8. */
+const mostUserIdBytes = 255;
+
 /** The setting that names the user to row-level policies. */
 export const userSetting = 'app.current_user_id';
 const spaceSetting = 'app.current_user_space_ids';
@@ -92,6 +102,9 @@ export function exportRequestOf(options: PgExportOptions, lane: readonly string[
   const userId = textOption('userId', options.userId);
   // Postgres would cut or refuse these only after a query; an empty id matches unset settings.
   if (userId === '') throw new TypeError('userId must not be empty');
+  if (Buffer.byteLength(userId) > mostUserIdBytes || userId.trim() !== userId) {
+    throw new TypeError('userId must be 255 bytes at most, without white space at its ends');
+  }
   if (rowSecurity !== 'require' && rowSecurity !== 'explicit-filter-only') {
     throw new TypeError("rowSecurity must be 'require' or 'explicit-filter-only'");
   }

@@ -46,13 +46,20 @@ export interface LogTable {
   readonly extraColumns: readonly (readonly [member: string, column: string])[];
 }
 
+const standardSchema = 'public';
+const standardTable = 'sync_changes';
 const logMembers = Object.keys(defaultColumns) as LogMember[];
 const extraMember = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Checks the options and fills in the defaults. */
 export function logTableOf(options: LogTableOptions = {}): LogTable {
   refuseUnknown('log', options, ['schema', 'table', 'columns', 'extraColumns']);
-  const { schema = 'public', table = 'sync_changes', columns = {}, extraColumns = {} } = options;
+  const {
+    schema = standardSchema,
+    table = standardTable,
+    columns = {},
+    extraColumns = {},
+  } = options;
   refuseUnknown('log.columns', columns, logMembers);
   const mapped = Object.fromEntries(
     logMembers.map((member) => [
@@ -73,6 +80,12 @@ export function logTableOf(options: LogTableOptions = {}): LogTable {
       return [member, nameOption(`log.extraColumns.${member}`, column)] as const;
     }),
   };
+}
+
+/** Whether this is the table that `migrateSyncChanges` makes unless it is told otherwise. */
+export function isStandardLog({ schema, table, columns }: LogTable): boolean {
+  const areStandard = logMembers.every((member) => columns[member] === defaultColumns[member]);
+  return schema === standardSchema && table === standardTable && areStandard;
 }
 
 /** The relation for messages: `public.sync_changes`. */

@@ -25,5 +25,9 @@ async function callLock(
   name: 'pg_advisory_xact_lock' | 'pg_advisory_lock' | 'pg_advisory_unlock',
 ): Promise<void> {
   const key = `backup-streams/restore/${relationOf(scope.log)}/${scope.userId}`;
-  await session.query(`SELECT pg_catalog.${name}(hashtextextended($1, 0))`, [key], true);
+  await session.query(
+    `SELECT pg_catalog.${name}(pg_catalog.hashtextextended($1::pg_catalog.text, 0))`,
+    [key],
+    true,
+  );
 }

@@ -80,8 +80,8 @@ export class RestoreSession {
     // What exports need for reading in order would only be in the way. Whoever waits for a lock is
     // watched here, and the restore's own lock may be waited for as long as the restore may last.
     await this.query(
-      `SELECT set_config('enable_sort', 'on', true), set_config('lock_timeout', '0', true),
-              set_config('client_min_messages', 'warning', true)`,
+      `SELECT pg_catalog.set_config('enable_sort', 'on', true), pg_catalog.set_config('lock_timeout', '0', true),
+              pg_catalog.set_config('client_min_messages', 'warning', true)`,
     );
   }
 

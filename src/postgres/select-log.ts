@@ -1,5 +1,6 @@
 // The one query of an export: the same columns, filter and order for both lanes.
 
+import { eq, gt, le } from './catalog-sql.js';
 import type { ExportRequest } from './export-options.js';
 import { quotedRelation, quoteIdentifier } from './log-table.js';
 import type { LogMember, LogTable } from './log-table.js';
@@ -31,8 +32,10 @@ export const fieldOf = Object.fromEntries(
 /** What an export selects of the log, which is called `c`, in order: the members, then extra columns. */
 export function selectedFields(log: LogTable): readonly string[] {
   return [
-    ...selected.map(([member, type]) => `c.${quoteIdentifier(log.columns[member])}::${type}`),
-    ...log.extraColumns.map(([, name]) => `to_jsonb(c.${quoteIdentifier(name)})`),
+    ...selected.map(
+      ([member, type]) => `c.${quoteIdentifier(log.columns[member])}::pg_catalog.${type}`,
+    ),
+    ...log.extraColumns.map(([, name]) => `pg_catalog.to_jsonb(c.${quoteIdentifier(name)})`),
   ];
 }
 
@@ -46,17 +49,17 @@ export function selectLog(request: ExportRequest, bind: (value: string) => strin
   const { log, after, until, apps, tables } = request;
   const column = (member: LogMember): string => `c.${quoteIdentifier(log.columns[member])}`;
   // The table's columns, not the output's: ORDER BY a bare name would sort what was selected.
-  const time = `${column('createdAt')}::timestamptz`;
-  const id = `${column('id')}::uuid`;
+  const time = `${column('createdAt')}::pg_catalog.timestamptz`;
+  const id = `${column('id')}::pg_catalog.uuid`;
   const beyond = (operator: string, position: { createdAt: string; eventId: string }): string =>
     `(${time}, ${id}) ${operator} ` +
-    `(${bind(position.createdAt)}::timestamptz, ${bind(position.eventId)}::uuid)`;
+    `(${bind(position.createdAt)}::pg_catalog.timestamptz, ${bind(position.eventId)}::pg_catalog.uuid)`;
   const anyOf = (member: LogMember, names: readonly string[]): string =>
-    `${column(member)}::text = ANY (${bind(arrayLiteral(names))}::text[])`;
+    `${column(member)}::pg_catalog.text ${eq} ANY (${bind(arrayLiteral(names))}::pg_catalog.text[])`;
   const conditions = [
-    `${column('userId')}::text = ${bind(request.userId)}::text`,
-    ...(after === undefined ? [] : [beyond('>', after)]),
-    ...(until === undefined ? [] : [beyond('<=', until)]),
+    `${column('userId')}::pg_catalog.text ${eq} ${bind(request.userId)}::pg_catalog.text`,
+    ...(after === undefined ? [] : [beyond(gt, after)]),
+    ...(until === undefined ? [] : [beyond(le, until)]),
     ...(apps === undefined ? [] : [anyOf('appId', apps)]),
     ...(tables === undefined ? [] : [anyOf('tableName', tables)]),
   ];

@@ -1,9 +1,11 @@
 // The statements that write a restore's lines into the log, slice by slice, and see to it that what is
 // written is what the lines say.
 
+import { byBytes, eq } from './catalog-sql.js';
 import type { LogTable } from './log-table.js';
 import { quotedRelation, quoteIdentifier } from './log-table.js';
 import { inSlice, sameAsLog, stage, staged } from './stage-columns.js';
+import { builtIn } from './column-type.js';
 import type { WrittenLog } from './written-log.js';
 
 /**
@@ -21,7 +23,7 @@ export class SliceSql {
     this.#written = written;
     this.#slice = inSlice('$2', '$3', skips);
     this.countSlice = `
-    SELECT count(*)::text AS count FROM ${stage} AS s WHERE ${inSlice('$1', '$2', skips)}`;
+    SELECT pg_catalog.count(*)::pg_catalog.text AS count FROM ${stage} AS s WHERE ${inSlice('$1', '$2', skips)}`;
   }
 
   /** How many lines of a slice are to be written: `$1` the line before it, `$2` its last line. */
@@ -47,9 +49,10 @@ export class SliceSql {
     const read = new Set([...Object.values(columns), ...extraColumns.map(([, column]) => column)]);
     return `
     WITH e AS (${insert} RETURNING ${[...read].map(quoteIdentifier).join(', ')})
-    SELECT (SELECT count(*) FROM e)::text AS taken, count(*)::text AS kept
-      FROM e JOIN ${stage} AS s ON s.id = e.${quoteIdentifier(columns.id)}::uuid
-     WHERE ${this.#slice} AND e.${quoteIdentifier(columns.userId)}::text = $1::text
+    SELECT (SELECT pg_catalog.count(*) FROM e)::pg_catalog.text AS taken,
+           pg_catalog.count(*)::pg_catalog.text AS kept
+      FROM e JOIN ${stage} AS s ON s.id ${eq} e.${quoteIdentifier(columns.id)}::pg_catalog.uuid
+     WHERE ${this.#slice} AND e.${quoteIdentifier(columns.userId)}::pg_catalog.text ${eq} $1::pg_catalog.text
        AND ${sameAsLog(this.#log)}`;
   }
 
@@ -64,26 +67,30 @@ export class SliceSql {
       const column = columns[member];
       if (this.#isOf(column, lossless[type] ?? [])) continue;
       const given = `s.${name}`;
-      const declared = this.#written.columns.get(column)?.declared ?? type;
-      found.push({ column, given, written: `((${given})::${declared})::${type}` });
+      const declared = this.#written.columns.get(column)?.declared ?? `pg_catalog.${type}`;
+      found.push({ column, given, written: `((${given})::${declared})::pg_catalog.${type}` });
     }
     for (const [index, [, column]] of extraColumns.entries()) {
       if (this.#isOf(column, ['jsonb'])) continue;
       const given = `s.x${index}`;
-      found.push({ column, given, written: `to_jsonb(${this.#extraValue(column, given)})` });
+      found.push({
+        column,
+        given,
+        written: `pg_catalog.to_jsonb(${this.#extraValue(column, given)})`,
+      });
     }
     return found.map(({ column, written, given }) => ({
       column,
-      text: `SELECT min(s.line)::text AS line FROM ${stage} AS s
+      text: `SELECT pg_catalog.min(s.line)::pg_catalog.text AS line FROM ${stage} AS s
               WHERE ${given} IS NOT NULL
-                AND (${written})::text COLLATE "C" IS DISTINCT FROM (${given})::text COLLATE "C"`,
+                AND ((${written})::pg_catalog.text ${byBytes} ${eq} (${given})::pg_catalog.text) IS NOT TRUE`,
     }));
   }
 
   /** How many lines of a slice are in the log with the same content. */
   get countHeld(): string {
     return `
-    SELECT count(*)::text AS count FROM ${stage} AS s
+    SELECT pg_catalog.count(*)::pg_catalog.text AS count FROM ${stage} AS s
      WHERE ${this.#slice} AND EXISTS (${this.#ofLine} AND ${sameAsLog(this.#log)})`;
   }
 
@@ -93,7 +100,7 @@ export class SliceSql {
    */
   get findLost(): string {
     return `
-    SELECT s.line::text AS line, s.id::text AS id,
+    SELECT s.line::pg_catalog.text AS line, s.id::pg_catalog.text AS id,
            CASE WHEN EXISTS (${this.#ofLine}) THEN 'c' ELSE 'f' END AS kind
       FROM ${stage} AS s
      WHERE ${this.#slice} AND NOT EXISTS (${this.#ofLine} AND ${sameAsLog(this.#log)})
@@ -104,14 +111,14 @@ export class SliceSql {
   get #ofLine(): string {
     const { columns } = this.#log;
     return `SELECT FROM ${quotedRelation(this.#log)} AS e
-             WHERE e.${quoteIdentifier(columns.id)}::uuid = s.id
-               AND e.${quoteIdentifier(columns.userId)}::text = $1::text`;
+             WHERE e.${quoteIdentifier(columns.id)}::pg_catalog.uuid ${eq} s.id
+               AND e.${quoteIdentifier(columns.userId)}::pg_catalog.text ${eq} $1::pg_catalog.text`;
   }
 
   /** What is written into each column. */
   #values(): ReadonlyMap<string, string> {
     const { columns, extraColumns } = this.#log;
-    const values = new Map<string, string>([[columns.userId, '$1::text']]);
+    const values = new Map<string, string>([[columns.userId, '$1::pg_catalog.text']]);
     for (const [member, name] of staged) {
       // An export leaves out {} and NULL alike.
       const isObject =
@@ -126,31 +133,34 @@ export class SliceSql {
   }
 
   #cast(column: string, value: string): string {
-    return `(${value})::${this.#written.columns.get(column)?.type ?? 'text'}`;
+    return `(${value})::${this.#written.columns.get(column)?.type ?? builtIn('text')}`;
   }
 
   #isOf(column: string, types: readonly string[]): boolean {
-    return types.includes(this.#written.columns.get(column)?.declared ?? '');
+    const declared = this.#written.columns.get(column)?.declared;
+    return types.some((type) => declared === builtIn(type));
   }
 
   // to_jsonb's way back. A record knows how for every type; JSON itself must not lose its null.
   #extraValue(column: string, value: string): string {
-    const { base = '', declared = 'text' } = this.#written.columns.get(column) ?? {};
-    if (base === 'jsonb' || base === 'json') return `(${value})::${base}::${declared}`;
+    const { base = '', declared = builtIn('text') } = this.#written.columns.get(column) ?? {};
+    if ([builtIn('jsonb'), builtIn('json')].includes(base)) {
+      return `(${value})::${base}::${declared}`;
+    }
     const name = `'${column.replaceAll("'", "''")}'`;
     const literal = column.includes('\\') ? `E${name.replaceAll('\\', '\\\\')}` : name;
     return (
-      `(jsonb_populate_record(NULL::${quotedRelation(this.#log)}, ` +
-      `jsonb_build_object(${literal}, ${value}))).${quoteIdentifier(column)}`
+      `(pg_catalog.jsonb_populate_record(NULL::${quotedRelation(this.#log)}, ` +
+      `pg_catalog.jsonb_build_object(${literal}, ${value}))).${quoteIdentifier(column)}`
     );
   }
 }
 
 // Types of columns that hold every value of a staged type.
 const lossless: Readonly<Record<string, readonly string[]>> = {
-  uuid: ['uuid', 'text', 'character varying'],
-  text: ['text', 'character varying'],
+  uuid: ['uuid', 'text', 'varchar'],
+  text: ['text', 'varchar'],
   jsonb: ['jsonb', 'json'],
-  timestamptz: ['timestamp with time zone'],
-  int4: ['integer', 'bigint', 'numeric'],
+  timestamptz: ['timestamptz'],
+  int4: ['int4', 'int8', 'numeric'],
 };

@@ -10,7 +10,10 @@ export interface SourcePlace {
   readonly relation: string;
 }
 
-const sqlStatePattern = /^[0-9A-Z]{5}$/;
+// Every SQLSTATE has a digit in it; EPIPE has not.
+const sqlStatePattern = /^(?=.*[0-9])[0-9A-Z]{5}$/;
+const systemCodePattern = /^[A-Z][A-Z0-9_]{2,63}$/;
+const insufficientPrivilege = '42501';
 
 const stageTexts: Readonly<Record<SourceStage, string>> = {
   connect: 'no connection to the database',
@@ -18,6 +21,15 @@ const stageTexts: Readonly<Record<SourceStage, string>> = {
   check: 'the change log could not be checked',
   read: 'reading the change log failed',
   end: 'the export could not be completed',
+};
+
+/** What the role must be allowed at each stage. */
+const neededPrivileges: Readonly<Record<SourceStage, string>> = {
+  connect: 'CONNECT on the database',
+  begin: 'the right to set what the option settings names',
+  check: 'SELECT on the table and USAGE on its schema',
+  read: 'SELECT on every column that is exported, USAGE on the schema, and what the policies use',
+  end: 'the right to read what the option settings names',
 };
 
 /** Wraps what `pg` threw. Neither its message nor its detail is kept: they may quote rows. */
@@ -28,27 +40,61 @@ export function sourceFailed(
   const code = (cause as { readonly code?: unknown } | undefined)?.code;
   const sqlState = typeof code === 'string' && sqlStatePattern.test(code) ? code : undefined;
   const where = place.stage === 'connect' ? '' : ` (${place.relation}, ${place.rowCount} rows)`;
+  const systemCode = typeof code === 'string' && systemCodePattern.test(code) ? code : undefined;
+  const what = sqlState === undefined ? systemCode : `SQLSTATE ${sqlState}`;
+  const advice =
+    sqlState === insufficientPrivilege ? `; the role needs ${neededPrivileges[place.stage]}` : '';
   return new BackupError(
     'BACKUP_SOURCE_FAILED',
-    `${stageTexts[place.stage]}${where}${sqlState === undefined ? '' : `: SQLSTATE ${sqlState}`}`,
+    `${stageTexts[place.stage]}${where}${what === undefined ? '' : `: ${what}`}${advice}`,
     { ...place, ...(sqlState !== undefined && { sqlState }) },
     cause,
   );
 }
 
-/** The log or a column of it is not there. */
+/**
+ * The log or a column of it is not there.
+ *
+ * @param advises - whether `migrateSyncChanges` would make it: it makes no table with other names
+ */
 export function logMissing(
   place: SourcePlace,
-  column?: string,
+  { advises, column }: { readonly advises: boolean; readonly column?: string },
 ): BackupError<'BACKUP_SOURCE_FAILED'> {
   const what = column === undefined ? place.relation : `column ${column} of ${place.relation}`;
+  const advice = advises
+    ? 'name it in the option log, or run migrateSyncChanges'
+    : 'correct the option log';
   return new BackupError(
     'BACKUP_SOURCE_FAILED',
-    `there is no ${what}: name it in the option log, or run migrateSyncChanges`,
+    `there is no ${what}: ${advice}`,
     column === undefined
       ? { ...place, sqlState: '42P01' }
       : { ...place, sqlState: '42703', column },
   );
+}
+
+/** The user's id is spelt otherwise than its column holds it, or is no value of the column's type. */
+export function userSpeltOtherwise(
+  { column, type }: { readonly column: string; readonly type: string },
+  place: SourcePlace,
+  cause?: unknown,
+): BackupError<'BACKUP_SOURCE_FAILED'> {
+  const message =
+    `userId is spelt otherwise than column ${column} of ${place.relation} holds it, and would not find ` +
+    `all of the user's rows: give it as ${column}::text, of type ${type}, has it`;
+  return new BackupError('BACKUP_SOURCE_FAILED', message, { ...place, column }, cause);
+}
+
+/** Somebody has changed a setting that decides how values are spelt. */
+export function outOfSettings(
+  setting: string,
+  place: SourcePlace,
+): BackupError<'BACKUP_SOURCE_FAILED'> {
+  const message =
+    `${setting} was changed inside the transaction, so that values may be spelt otherwise than they ` +
+    "are: await every query of the pool's connect handlers, or set it for the role";
+  return new BackupError('BACKUP_SOURCE_FAILED', message, { ...place, setting });
 }
 
 /** The server broke its own protocol: what came does not prove a complete export. */

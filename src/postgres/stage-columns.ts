@@ -1,6 +1,7 @@
 // The stage of a restore: a temporary table of fixed types, and when a line of it is the same as
 // another, or as a row of the log.
 
+import { byBytes, eq, gt, identical, le } from './catalog-sql.js';
 import type { LogMember, LogTable } from './log-table.js';
 import { quoteIdentifier } from './log-table.js';
 
@@ -31,9 +32,9 @@ export const staged: readonly (readonly [LogMember, string, string])[] = [
 /** The columns of a staged table, for CREATE TABLE. */
 export function stageColumns({ extraColumns }: LogTable): string {
   const columns = staged.map(
-    ([, name, type]) => `${name} ${type}${type === 'text' ? ' COLLATE "C"' : ''}`,
+    ([, name, type]) => `${name} pg_catalog.${type}${type === 'text' ? ` ${byBytes}` : ''}`,
   );
-  return [...columns, ...extraColumns.map((_, index) => `x${index} jsonb`)].join(', ');
+  return [...columns, ...extraColumns.map((_, index) => `x${index} pg_catalog.jsonb`)].join(', ');
 }
 
 /** Whether the exported lines of staged line `s` and the log's row `e` are identical. */
@@ -43,14 +44,14 @@ export function sameAsLog({ columns, extraColumns }: LogTable): string {
     .map(([member, name]) => {
       const column = `e.${quoteIdentifier(columns[member])}`;
       if (member === 'data' || member === 'fieldTimestamps') {
-        return sameJson(`s.${name}`, presentJson(`${column}::jsonb`));
+        return sameJson(`s.${name}`, presentJson(`${column}::pg_catalog.jsonb`));
       }
-      if (member === 'schemaVersion') return `${versionOf(column)} = s.${name}`;
-      if (member === 'createdAt') return `${column}::timestamptz = s.${name}`;
-      return `${column}::text COLLATE "C" = s.${name}`;
+      if (member === 'schemaVersion') return `${versionOf(column)} ${eq} s.${name}`;
+      if (member === 'createdAt') return `${column}::pg_catalog.timestamptz ${eq} s.${name}`;
+      return `${column}::pg_catalog.text ${byBytes} ${eq} s.${name}`;
     });
   const extra = extraColumns.map(([, column], index) =>
-    sameJson(`s.x${index}`, `to_jsonb(e.${quoteIdentifier(column)})`),
+    sameJson(`s.x${index}`, `pg_catalog.to_jsonb(e.${quoteIdentifier(column)})`),
   );
   return [...parts, ...extra].join(' AND ');
 }
@@ -58,7 +59,7 @@ export function sameAsLog({ columns, extraColumns }: LogTable): string {
 /** Whether two staged lines are identical. */
 export function sameStaged({ extraColumns }: LogTable, a: string, b: string): string {
   const parts = staged.map(([, name, type]) =>
-    type === 'jsonb' ? sameJson(`${a}.${name}`, `${b}.${name}`) : `${a}.${name} = ${b}.${name}`,
+    type === 'jsonb' ? sameJson(`${a}.${name}`, `${b}.${name}`) : `${a}.${name} ${eq} ${b}.${name}`,
   );
   const extra = extraColumns.map((_, index) => sameJson(`${a}.x${index}`, `${b}.x${index}`));
   return [...parts, ...extra].join(' AND ');
@@ -66,22 +67,29 @@ export function sameStaged({ extraColumns }: LogTable, a: string, b: string): st
 
 /** Whether `s` is a line of a slice that is to be written: `after` exclusive, `until` inclusive. */
 export function inSlice(after: string, until: string, skips: boolean): string {
-  const slice = `s.line > ${after}::int4 AND s.line <= ${until}::int4`;
-  return skips ? `${slice} AND NOT EXISTS (SELECT FROM ${skip} AS k WHERE k.line = s.line)` : slice;
+  const slice = `s.line ${gt} ${after}::pg_catalog.int4 AND s.line ${le} ${until}::pg_catalog.int4`;
+  return skips
+    ? `${slice} AND NOT EXISTS (SELECT FROM ${skip} AS k WHERE k.line ${eq} s.line)`
+    : slice;
 }
 
 /** The schema version that an export gives a row. */
 export function versionOf(column: string): string {
-  return `greatest(coalesce(${column}::int4, 1), 1)`;
+  return `greatest(coalesce(${column}::pg_catalog.int4, 1), 1)`;
 }
 
 // An export leaves these out, so they count as none.
 function presentJson(value: string): string {
-  return `CASE WHEN ${value} IN ('null', '{}') THEN NULL ELSE ${value} END`;
+  return `CASE WHEN ${value} ${eq} 'null'::pg_catalog.jsonb OR ${value} ${eq} '{}'::pg_catalog.jsonb THEN NULL ELSE ${value} END`;
 }
 
 // Texts must be identical: for jsonb's own equality 1.0 is 1.00. Values with the same bytes have the
 // same text, and are the ordinary case (PostgreSQL manual, section 9.25.6).
 function sameJson(a: string, b: string): string {
-  return `(ROW(${a})::record OPERATOR(pg_catalog.*=) ROW(${b})::record OR (${a})::text COLLATE "C" IS NOT DISTINCT FROM (${b})::text)`;
+  return `(${sameImage(a, b)} OR ${sameImage(`(${a})::pg_catalog.text`, `(${b})::pg_catalog.text`)})`;
+}
+
+/** Whether two values are the same bytes, or both NULL. */
+function sameImage(a: string, b: string): string {
+  return `ROW(${a})::pg_catalog.record ${identical} ROW(${b})::pg_catalog.record`;
 }

@@ -1,6 +1,7 @@
 // The statements of a restore up to its plan: lines are staged and held against the log. Nothing that
 // a caller gave gets into them but quoted identifiers.
 
+import { eq, gt, lt } from './catalog-sql.js';
 import type { LogTable } from './log-table.js';
 import { quotedRelation, quoteIdentifier } from './log-table.js';
 import {
@@ -27,12 +28,12 @@ export class StageSql {
   create(which: 'stage' | 'again'): string {
     const ending = this.#isOneTransaction ? ' ON COMMIT DROP' : '';
     const lines = `CREATE TEMPORARY TABLE ${bare(which === 'stage' ? stage : again)}
-      (line int4, ${stageColumns(this.#log)})${ending}`;
+      (line pg_catalog.int4, ${stageColumns(this.#log)})${ending}`;
     if (which === 'again') return lines;
     // Indexed as it fills, while the server waits for lines.
     return (
       `${lines}; CREATE INDEX ON ${stage} (line); ` +
-      `CREATE TEMPORARY TABLE ${bare(skip)} (line int4, id uuid, kind "char")${ending}`
+      `CREATE TEMPORARY TABLE ${bare(skip)} (line pg_catalog.int4, id pg_catalog.uuid, kind pg_catalog."char")${ending}`
     );
   }
 
@@ -54,7 +55,7 @@ export class StageSql {
   get isEmpty(): string {
     const userId = quoteIdentifier(this.#log.columns.userId);
     return `
-    SELECT (NOT EXISTS (SELECT FROM ${quotedRelation(this.#log)} AS e WHERE e.${userId}::text = $1::text))::text
+    SELECT (NOT EXISTS (SELECT FROM ${quotedRelation(this.#log)} AS e WHERE e.${userId}::pg_catalog.text ${eq} $1::pg_catalog.text))::pg_catalog.text
            AS is_so`;
   }
 
@@ -62,10 +63,10 @@ export class StageSql {
   get findRepeated(): string {
     return `
     INSERT INTO ${skip}
-    SELECT s.line, s.id, CASE WHEN ${sameStaged(this.#log, 's', 'f')} THEN 'r' ELSE 'x' END::"char"
-      FROM (SELECT id, min(line) AS line FROM ${stage} GROUP BY id HAVING count(*) > 1) AS d
-      JOIN ${stage} AS s ON s.id = d.id AND s.line > d.line
-      JOIN ${stage} AS f ON f.line = d.line AND f.id = d.id`;
+    SELECT s.line, s.id, CASE WHEN ${sameStaged(this.#log, 's', 'f')} THEN 'r' ELSE 'x' END::pg_catalog."char"
+      FROM (SELECT id, pg_catalog.min(line) AS line FROM ${stage} GROUP BY id HAVING pg_catalog.count(*) ${gt} 1) AS d
+      JOIN ${stage} AS s ON s.id ${eq} d.id AND s.line ${gt} d.line
+      JOIN ${stage} AS f ON f.line ${eq} d.line AND f.id ${eq} d.id`;
   }
 
   /**
@@ -78,16 +79,17 @@ export class StageSql {
   findPresent(isUnique: boolean): string {
     const { columns } = this.#log;
     const version = versionOf(`e.${quoteIdentifier(columns.schemaVersion)}`);
-    const any = (condition: string): string => (isUnique ? condition : `bool_or(${condition})`);
+    const any = (condition: string): string =>
+      isUnique ? condition : `pg_catalog.bool_or(${condition})`;
     return `
     INSERT INTO ${skip}
     SELECT s.line, s.id,
            CASE WHEN ${any(sameAsLog(this.#log))} THEN 'p'
-                WHEN ${any(`${version} < $2::int4`)} THEN 'u' ELSE 'c' END::"char"
+                WHEN ${any(`${version} ${lt} $2::pg_catalog.int4`)} THEN 'u' ELSE 'c' END::pg_catalog."char"
       FROM ${stage} AS s
-      JOIN ${quotedRelation(this.#log)} AS e ON e.${quoteIdentifier(columns.id)}::uuid = s.id
-     WHERE e.${quoteIdentifier(columns.userId)}::text = $1::text
-       AND NOT EXISTS (SELECT FROM ${skip} AS k WHERE k.line = s.line)
+      JOIN ${quotedRelation(this.#log)} AS e ON e.${quoteIdentifier(columns.id)}::pg_catalog.uuid ${eq} s.id
+     WHERE e.${quoteIdentifier(columns.userId)}::pg_catalog.text ${eq} $1::pg_catalog.text
+       AND NOT EXISTS (SELECT FROM ${skip} AS k WHERE k.line ${eq} s.line)
      ${isUnique ? '' : 'GROUP BY s.line, s.id'}`;
   }
 
@@ -95,10 +97,10 @@ export class StageSql {
   olderRows(select: readonly string[]): string {
     const { columns } = this.#log;
     return `
-    SELECT ${select.map((field, index) => `${field}::text AS f${index}`).join(', ')}, k.line::text AS line
-      FROM (SELECT line, id FROM ${skip} WHERE kind = 'u' AND line > $2::int4 ORDER BY line LIMIT $3::int4) AS k
-      JOIN ${quotedRelation(this.#log)} AS c ON c.${quoteIdentifier(columns.id)}::uuid = k.id
-     WHERE c.${quoteIdentifier(columns.userId)}::text = $1::text
+    SELECT ${select.map((field, index) => `${field}::pg_catalog.text AS f${index}`).join(', ')}, k.line::pg_catalog.text AS line
+      FROM (SELECT line, id FROM ${skip} WHERE kind ${eq} 'u' AND line ${gt} $2::pg_catalog.int4 ORDER BY line LIMIT $3::pg_catalog.int4) AS k
+      JOIN ${quotedRelation(this.#log)} AS c ON c.${quoteIdentifier(columns.id)}::pg_catalog.uuid ${eq} k.id
+     WHERE c.${quoteIdentifier(columns.userId)}::pg_catalog.text ${eq} $1::pg_catalog.text
      ORDER BY k.line`;
   }
 
@@ -107,17 +109,17 @@ export class StageSql {
     return `
     UPDATE ${skip} AS k
        SET kind = CASE WHEN EXISTS (
-             SELECT FROM ${stage} AS s JOIN ${again} AS f ON f.line = s.line
-              WHERE s.line = k.line AND ${sameStaged(this.#log, 's', 'f')}) THEN 'p' ELSE 'c' END::"char"
-     WHERE k.kind = 'u'`;
+             SELECT FROM ${stage} AS s JOIN ${again} AS f ON f.line ${eq} s.line
+              WHERE s.line ${eq} k.line AND ${sameStaged(this.#log, 's', 'f')}) THEN 'p' ELSE 'c' END::pg_catalog."char"
+     WHERE k.kind ${eq} 'u'`;
   }
 
-  readonly countKinds = `SELECT kind::text AS kind, count(*)::text AS count FROM ${skip} GROUP BY kind`;
+  readonly countKinds = `SELECT kind::pg_catalog.text AS kind, pg_catalog.count(*)::pg_catalog.text AS count FROM ${skip} GROUP BY kind`;
 
   /** Conflicts in the order of their lines: `$1` how many at most, or NULL. */
   readonly listConflicts = `
-    SELECT line::text AS line, id::text AS id, kind::text AS kind
-      FROM ${skip} WHERE kind IN ('x', 'c') ORDER BY line LIMIT $1::int8`;
+    SELECT line::pg_catalog.text AS line, id::pg_catalog.text AS id, kind::pg_catalog.text AS kind
+      FROM ${skip} WHERE kind ${eq} 'x' OR kind ${eq} 'c' ORDER BY line LIMIT $1::pg_catalog.int8`;
 }
 
 function bare(table: string): string {

@@ -1,15 +1,18 @@
 // What writing into the log has to know of it: its columns' types, its keys, and who may change a row
 // on its way in.
 
+import { eq, gt, le, ne } from './catalog-sql.js';
+import { columnTypeSql, declaredText, typeText } from './column-type.js';
+import type { ColumnType } from './column-type.js';
 import type { LogTable } from './log-table.js';
 
 /** A column that is written. */
 export interface WrittenColumn {
   /** Its type as SQL, without length or precision: a cast to `char(5)` would cut, an INSERT refuses. */
   readonly type: string;
-  /** Its type as it was declared: what it holds may be less than what it is given. */
+  /** Its type as SQL, as it was declared: what it holds may be less than what it is given. */
   readonly declared: string;
-  /** The type that domains are made of; otherwise its own. */
+  /** The type that domains are made of, as SQL without length or precision; otherwise its own. */
   readonly base: string;
   readonly isNotNull: boolean;
 }
@@ -35,51 +38,53 @@ export const writtenLogSql = `
   WITH RECURSIVE log AS (
     SELECT c.oid, c.relhasrules
       FROM pg_catalog.pg_class AS c
-      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1::text AND c.relname = $2::text
+      JOIN pg_catalog.pg_namespace AS n ON n.oid ${eq} c.relnamespace
+     WHERE n.nspname ${eq} $1::pg_catalog.text AND c.relname ${eq} $2::pg_catalog.text
   ), tree AS (
     SELECT oid FROM log
      UNION
-    SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN tree AS t ON t.oid = i.inhparent
+    SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN tree AS t ON t.oid ${eq} i.inhparent
   )
-  SELECT json_build_object(
+  SELECT pg_catalog.json_build_object(
            'columns', (
-             SELECT json_object_agg(a.attname, json_build_object(
-                      'type', format_type(a.atttypid, -1),
-                      'declared', format_type(a.atttypid, a.atttypmod),
+             SELECT pg_catalog.json_object_agg(a.attname, pg_catalog.json_build_object(
+                      'type', ${columnTypeSql('a')},
                       'base', (
                         WITH RECURSIVE y AS (
                           SELECT a.atttypid AS oid
                            UNION
-                          SELECT t.typbasetype FROM pg_catalog.pg_type AS t JOIN y ON y.oid = t.oid
-                           WHERE t.typtype = 'd'
+                          SELECT t.typbasetype FROM pg_catalog.pg_type AS t JOIN y ON y.oid ${eq} t.oid
+                           WHERE t.typtype ${eq} 'd'
                         )
-                        SELECT format_type(y.oid, -1) FROM y
-                          JOIN pg_catalog.pg_type AS t ON t.oid = y.oid AND t.typtype <> 'd'),
+                        SELECT pg_catalog.json_build_object('schema', n.nspname, 'name', t.typname)
+                          FROM y
+                          JOIN pg_catalog.pg_type AS t ON t.oid ${eq} y.oid AND t.typtype ${ne} 'd'
+                          JOIN pg_catalog.pg_namespace AS n ON n.oid ${eq} t.typnamespace),
                       'isNotNull', a.attnotnull))
                FROM pg_catalog.pg_attribute AS a
-              WHERE a.attrelid = log.oid AND a.attnum > 0 AND NOT a.attisdropped),
+              WHERE a.attrelid ${eq} log.oid AND a.attnum ${gt} 0 AND NOT a.attisdropped),
            'keys', ARRAY(
-             SELECT to_json(ARRAY(
-                      SELECT a.attname::text
-                        FROM unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+             SELECT pg_catalog.to_json(ARRAY(
+                      SELECT a.attname::pg_catalog.text
+                        FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
                         JOIN pg_catalog.pg_attribute AS a
-                          ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-                       WHERE k.place <= i.indnkeyatts))
+                          ON a.attrelid ${eq} i.indrelid AND a.attnum ${eq} k.attnum
+                       WHERE k.place ${le} i.indnkeyatts))
                FROM pg_catalog.pg_index AS i
-              WHERE i.indrelid = log.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
+              WHERE i.indrelid ${eq} log.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
                 AND i.indpred IS NULL AND i.indexprs IS NULL),
            'mayRewrite', log.relhasrules
              OR EXISTS (
                SELECT FROM pg_catalog.pg_trigger AS g
-                WHERE g.tgrelid IN (SELECT oid FROM tree) AND g.tgenabled <> 'D' AND g.tgtype & 7 = 7)
+                WHERE g.tgrelid ${eq} ANY (SELECT oid FROM tree) AND g.tgenabled ${ne} 'D'
+                  AND (g.tgtype OPERATOR(pg_catalog.&) 7) ${eq} 7)
              OR EXISTS (
                SELECT FROM pg_catalog.pg_policy AS p
-                WHERE p.polrelid = log.oid
-                  AND (p.polcmd <> '*' OR p.polwithcheck IS NOT NULL
-                       AND pg_get_expr(p.polwithcheck, p.polrelid)
-                           IS DISTINCT FROM pg_get_expr(p.polqual, p.polrelid)))
-         )::text AS facts
+                WHERE p.polrelid ${eq} log.oid
+                  AND (p.polcmd ${ne} '*' OR p.polwithcheck IS NOT NULL
+                       AND (pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)
+                            ${eq} pg_catalog.pg_get_expr(p.polqual, p.polrelid)) IS NOT TRUE))
+         )::pg_catalog.text AS facts
     FROM log`;
 
 /** Reads the one row that {@link writtenLogSql} gives. */
@@ -89,7 +94,12 @@ export function writtenLogOf(row: unknown, { columns: { id } }: LogTable): Writt
   ) as WrittenLogFacts;
   const withId = keys.filter((key) => key.includes(id));
   return {
-    columns: new Map(Object.entries(columns)),
+    columns: new Map(
+      Object.entries(columns).map(([name, { type, base, isNotNull }]) => [
+        name,
+        { type: typeText(type), declared: declaredText(type), base: typeText(base), isNotNull },
+      ]),
+    ),
     key: withId.sort((a, b) => a.length - b.length)[0],
     mayRewrite,
   };
@@ -101,7 +111,16 @@ export function isKeyedById({ key }: WrittenLog): boolean {
 }
 
 interface WrittenLogFacts {
-  readonly columns: Readonly<Record<string, WrittenColumn>>;
+  readonly columns: Readonly<
+    Record<
+      string,
+      {
+        readonly type: ColumnType;
+        readonly base: Pick<ColumnType, 'schema' | 'name'>;
+        readonly isNotNull: boolean;
+      }
+    >
+  >;
   readonly keys: readonly (readonly string[])[];
   readonly mayRewrite: boolean;
 }

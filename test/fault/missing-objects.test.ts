@@ -87,6 +87,11 @@ for (const lane of lanes) {
           `${log?.schema ?? 'public'}.${log?.table ?? 'sync_changes'}`,
         );
         if (column !== undefined) assert.ok(error.message.includes(column));
+        // It makes the table and its columns only under the names that they have by default.
+        const isMadeByMigration =
+          sqlState.startsWith('42') && sqlState !== '42501' && log === undefined;
+        assert.equal(error.message.includes('migrateSyncChanges'), isMadeByMigration);
+        assert.equal(error.message.includes('the role needs SELECT'), sqlState === '42501');
         assert.equal(await failsWith(running.text(), 'BACKUP_SOURCE_FAILED'), error);
         assert.deepEqual(running.linesRead, []);
         await assertReusable(pool);

@@ -41,6 +41,7 @@ for (const lane of lanes) {
       { stage: error.details.stage, rowCount: error.details.rowCount, code: error.cause?.code },
       { stage: 'connect', rowCount: 0, code: 'ECONNREFUSED' },
     );
+    assert.ok(error.message.includes('ECONNREFUSED'));
     assert.equal(await failsWith(running.text(), 'BACKUP_SOURCE_FAILED'), error);
     assert.deepEqual(bytes, []);
     await pool.end();

@@ -15,6 +15,11 @@ const NO_OPTIONS: readonly unknown[] = [undefined, null, 7, 'user-1', {}];
 
 const WRONG_TYPES: readonly Readonly<Record<string, unknown>>[] = [
   { userId: '' },
+  { userId: 'u'.repeat(256) },
+  { userId: 'é'.repeat(128) },
+  { userId: ' user-1' },
+  { userId: 'user-1\n' },
+  { userId: 'user-1\u00a0' },
   { userId: undefined },
   { userId: null },
   { userId: 7 },

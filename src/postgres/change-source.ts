@@ -50,7 +50,9 @@ export interface PgChangeSource extends ChangeSource {
  * Tenancy is checked three times: the filter on the user, row-level security with
  * `app.current_user_id` set for the transaction, and the user of every row. The end (`done`) means
  * that the server completed the query, the settings still held, and the transaction was committed;
- * the client is then back in the pool. After any other ending the client is destroyed.
+ * the client is then back in the pool. After any other ending the client is destroyed. Signal and
+ * limits hold until `done`: what a pipeline still holds then is the pipeline's own, which takes a signal
+ * too.
  *
  * @param pool - a `pg.Pool`; the source leases one client from it
  * @throws TypeError or RangeError at once for options that are none; when read: BackupError
@@ -129,7 +131,8 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     const batch = this.#batches.shift();
     if (batch === undefined && !this.#isEnded) return this.#nextArrival();
-    if (batch !== undefined) {
+    if (batch === undefined) this.#session.finish();
+    else {
       this.#session.expectConsumer();
       this.#readOn();
     }
@@ -142,7 +145,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   }
 
   close(): Promise<void> {
-    if (!this.#isEnded) this.#session.fail(closedEarly());
+    this.#session.fail(closedEarly()); // no news after the end
     return Promise.resolve();
   }
 
@@ -264,8 +267,11 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     this.#socket = undefined;
     this.#session.complete().then(
       () => {
+        if (this.#failure !== undefined) return; // in between
         this.#isEnded = true;
         this.#cursor?.dismiss();
+        if (this.#waiter === undefined) this.#session.expectConsumer();
+        else this.#session.finish();
         this.#waiter?.resolve(undefined);
         this.#arrival.arrive();
       },

@@ -104,6 +104,13 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     return this.#summary;
   }
 
+  override read(size?: number): unknown {
+    const bytes: unknown = super.read(size);
+    // Not _read(), which is not called above the bound nor after the last line.
+    if (bytes !== null) this.#session.sign();
+    return bytes;
+  }
+
   override _read(): void {
     this.#isFull = false;
     this.#start();
@@ -112,7 +119,8 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#gate.close();
-    this.#session.fail(error ?? closedEarly());
+    if (this.readableEnded) this.#session.finish();
+    else this.#session.fail(error ?? closedEarly());
     callback(error);
   }
 
@@ -152,6 +160,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     this.#socket = undefined;
     this.#session.complete().then(
       () => {
+        if (this.destroyed) return; // in between
         this.#copy?.dismiss();
         this.#isCommitted = true;
         this.#cut(this.#gate.hasUnmarked(rowCount));
@@ -167,6 +176,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   }
 
   onFailure(error: unknown): void {
+    if (this.readableEnded) return; // aborted by a listener of 'end'
     this.#copy?.dismiss();
     this.#pieces.length = 0;
     // Whoever awaits ready() has no reader yet, and is told there or once there is one: an event that
@@ -210,7 +220,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
       this.#handOnPiece(piece);
     }
     if (this.#isCommitted && !this.#isHookPending && !this.destroyed) this.#end();
-    else this.#regulate();
+    this.#regulate();
   }
 
   #handOnPiece({ bytes, lines, isFlush }: Piece): void {
@@ -248,11 +258,13 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
 
   /** Lets the server go on or wait, and says who is waited for. */
   #regulate(): void {
-    if (this.#socket === undefined || this.destroyed) return;
-    if (this.#isHookPending || this.#isFull) this.#socket.pause();
-    else this.#socket.resume();
+    if (this.destroyed) return;
+    // Between the last row and COMMIT the session waits for its own answers.
+    if (this.#socket === undefined && !this.#isCommitted) return;
+    if (this.#isHookPending || this.#isFull) this.#socket?.pause();
+    else this.#socket?.resume();
     if (this.#isHookPending) this.#session.expectNobody();
-    else if (this.#isFull) this.#session.expectConsumer();
+    else if (this.#isFull || this.#isCommitted) this.#session.expectConsumer();
     else this.#session.expectServer();
   }
 

@@ -1,5 +1,6 @@
-// One export's hold on the database: a leased client, one transaction, its limits and its end.
-// Whatever goes wrong goes through fail(), once: the client is destroyed and the lane is told.
+// One export's hold on the database, which ends with COMMIT, and its limits and signal, which hold until
+// the consumer has everything. Whatever goes wrong goes through fail(), once: a client that is still
+// leased is destroyed, and the lane is told.
 
 import { BackupError } from '../errors.js';
 import type { SourceStage } from '../errors.js';
@@ -18,7 +19,10 @@ export interface SessionListener {
   onFailure(error: unknown): void;
 }
 
-/** A leased client inside the export's transaction, from BEGIN to COMMIT or destruction. */
+/**
+ * A leased client inside the export's transaction, from BEGIN to COMMIT or destruction; and the export's
+ * limits and signal, from {@link open} to {@link finish} or {@link fail}.
+ */
 export class ExportSession {
   readonly #pool: PgPool;
   readonly #request: ExportRequest;
@@ -32,7 +36,7 @@ export class ExportSession {
   #failure: { readonly error: unknown } | undefined;
   #rejectGuarded: ((error: unknown) => void) | undefined;
   #isServerExpected = false;
-  #isComplete = false;
+  #isFinished = false;
 
   constructor(pool: PgPool, request: ExportRequest, listener: SessionListener) {
     this.#pool = pool;
@@ -93,9 +97,9 @@ export class ExportSession {
     this.#watch.stop();
   }
 
-  /** Whoever is waited for has shown itself. */
+  /** The consumer has taken something. That is no sign of the server's. */
   sign(): void {
-    this.#watch.sign();
+    if (!this.#isServerExpected) this.#watch.sign();
   }
 
   /** Bytes from the server are a sign of life, also in the middle of a large row. */
@@ -105,7 +109,9 @@ export class ExportSession {
   }
 
   /**
-   * After the last row: checks the settings again, commits, and gives the client back clean.
+   * After the last row: checks the settings again, commits, and gives the client back clean. The export
+   * goes on for as long as the consumer takes: the lane says who is waited for, and calls
+   * {@link finish}.
    *
    * @throws what {@link fail} was called with
    */
@@ -121,10 +127,20 @@ export class ExportSession {
         throw outOfProtocol('COMMIT did not end the transaction', this.place);
       }
     });
-    this.#isComplete = true;
-    this.#letGo();
+    this.expectNobody();
+    // From here on client and socket are the next borrower's.
+    this.#client = undefined;
+    this.#socket?.removeListener('data', this.#onData);
+    this.#socket = undefined;
     client.removeListener('error', this.#onClientError);
     client.release();
+  }
+
+  /** The consumer has everything: limits and signal have no say any more. */
+  finish(): void {
+    if (this.#isOver) return;
+    this.#isFinished = true;
+    this.#letGo();
   }
 
   /**
@@ -153,7 +169,7 @@ export class ExportSession {
   }
 
   get #isOver(): boolean {
-    return this.#failure !== undefined || this.#isComplete;
+    return this.#failure !== undefined || this.#isFinished;
   }
 
   #arm(): void {

@@ -265,8 +265,9 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   #complete(): void {
     // After COMMIT the socket is the next borrower's.
     this.#socket = undefined;
-    this.#session.complete().then(
-      () => {
+    this.#session
+      .complete()
+      .then(() => {
         if (this.#failure !== undefined) return; // in between
         this.#isEnded = true;
         this.#cursor?.dismiss();
@@ -274,8 +275,9 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
         else this.#session.finish();
         this.#waiter?.resolve(undefined);
         this.#arrival.arrive();
-      },
-      () => undefined, // onFailure was called
-    );
+      })
+      .catch((error: unknown) => {
+        this.#session.failFrom(error); // no news where complete() has failed
+      });
   }
 }

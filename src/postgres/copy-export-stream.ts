@@ -158,17 +158,19 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     // COMMIT the socket is the next borrower's.
     this.#socket?.resume();
     this.#socket = undefined;
-    this.#session.complete().then(
-      () => {
+    this.#session
+      .complete()
+      .then(() => {
         if (this.destroyed) return; // in between
         this.#copy?.dismiss();
         this.#isCommitted = true;
         this.#cut(this.#gate.hasUnmarked(rowCount));
         this.#arrival.arrive();
         this.#handOn();
-      },
-      () => undefined, // onFailure was called
-    );
+      })
+      .catch((error: unknown) => {
+        this.#session.failFrom(error); // no news where complete() has failed
+      });
   }
 
   onError(error: unknown): void {

@@ -16,6 +16,7 @@ import { TupleError } from './copy-frames.js';
 import type { Tuple } from './copy-frames.js';
 import { RowCursor } from './row-cursor.js';
 import type { RowCursorListener } from './row-cursor.js';
+import { RowOrder } from './row-order.js';
 import { selectLog } from './select-log.js';
 import { outOfProtocol } from './source-error.js';
 
@@ -57,7 +58,9 @@ export interface PgChangeSource extends ChangeSource {
  * @param pool - a `pg.Pool`; the source leases one client from it
  * @throws TypeError or RangeError at once for options that are none; when read: BackupError
  * `BACKUP_SOURCE_FAILED`, `BACKUP_SOURCE_STALLED`, `BACKUP_SINK_STALLED`, `BACKUP_TENANCY_UNSAFE`,
- * `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE`; `signal.reason` after an abort
+ * `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE` for a row that is no `ChangeRow`,
+ * `BACKUP_ORDER_VIOLATED` for one that is not after the row before it, such as an event that a log
+ * without a unique key holds twice; `signal.reason` after an abort
  *
  * @example
  * ```ts
@@ -101,6 +104,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   readonly #limits: BatchLimits;
   readonly #session: ExportSession;
   readonly #reader: ChangeRowReader;
+  readonly #order = new RowOrder();
   readonly #arrival = new Arrival();
   readonly #batches: (readonly ChangeRow[])[] = [];
   #rows: ChangeRow[] = [];
@@ -158,7 +162,10 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     if (this.#failure !== undefined) return;
     this.#rowsOfRead += 1;
     try {
-      this.#rows.push(this.#reader.read(row, this.#session.countRow()));
+      const rowNumber = this.#session.countRow();
+      const read = this.#reader.read(row, rowNumber);
+      this.#order.follow(read.createdAt, read.id, rowNumber);
+      this.#rows.push(read);
     } catch (error) {
       this.#session.failFrom(error);
       return;

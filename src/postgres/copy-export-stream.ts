@@ -17,6 +17,7 @@ import type { CopyListener } from './copy-query.js';
 import type { ExportRequest } from './export-options.js';
 import { ExportSession } from './export-session.js';
 import type { SessionListener } from './export-session.js';
+import { TupleOrder } from './row-order.js';
 import { selectLog, selectedCount } from './select-log.js';
 import { outOfProtocol } from './source-error.js';
 import { TupleLine } from './tuple-line.js';
@@ -43,6 +44,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   readonly #output = new LineBytes();
   readonly #lines: TupleLine;
   readonly #frames: CopyFrames;
+  readonly #order = new TupleOrder();
   readonly #digest = new ByteDigest();
   readonly #arrival = new Arrival();
   readonly #pieces: Piece[] = [];
@@ -77,7 +79,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     this.#lines = new TupleLine({ userId, extraMembers, createdAtColumn }, this.#output);
     this.#frames = new CopyFrames(selectedCount + extraMembers.length, (tuple) => {
       this.#lines.write(tuple);
-      this.#session.countRow();
+      this.#order.follow(tuple, this.#session.countRow());
       if (this.#gate.isDue(this.#lines.lineCount)) this.#cut(true);
       else if (this.#output.length >= this.#pieceBytes) this.#cut(false);
     });
@@ -181,11 +183,17 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     if (this.readableEnded) return; // aborted by a listener of 'end'
     this.#copy?.dismiss();
     this.#pieces.length = 0;
-    // Whoever awaits ready() has no reader yet, and is told there or once there is one: an event that
-    // nobody listens to would end the process.
-    if (this.#isAwaited) this.on('error', () => undefined);
+    // Whoever awaits ready() and has no reader yet is told there, or once there is one: an event that
+    // nobody listens to would end the process. Whoever reads is to hear of it, or not to miss it.
+    if (this.#isAwaited && !this.#isRead) this.on('error', () => undefined);
     this.#arrival.fail(error);
     this.destroy(error as Error);
+  }
+
+  /** Whether somebody is there to read, if only in a pause. */
+  get #isRead(): boolean {
+    if (this.readableFlowing === true) return true;
+    return this.listenerCount('data') > 0 || this.listenerCount('readable') > 0;
   }
 
   #start(): void {

@@ -25,6 +25,9 @@ type Message =
 
 const header: Message = { data: copyHeader() };
 const row: Message = { data: tuple };
+const nextRow: Message = {
+  data: encodeTuple(fieldsOf(tupleRow({ id: '00000000-0000-4000-8000-000000000002' }))),
+};
 const trailer: Message = { data: copyTrailer };
 const complete = (text: string): Message => ({ complete: text });
 const ready: Message = { isReady: true };
@@ -52,7 +55,7 @@ async function run(messages: readonly Message[], pool = new FakeCopyPool()): Pro
 }
 
 test('header, rows, trailer, the right count and COMMIT make a whole export', async () => {
-  const messages = [header, row, row, trailer, complete('COPY 2'), ready];
+  const messages = [header, row, nextRow, trailer, complete('COPY 2'), ready];
   const { pool, stream, text } = await run(messages);
   assert.equal((await text).split('\n').length, 3);
   assert.equal(stream.summary().eventCount, 2);
@@ -72,7 +75,7 @@ const unproven: Readonly<Record<string, readonly Message[]>> = {
   'half a trailer': [header, row, { data: copyTrailer.subarray(1) }, complete('COPY 1'), ready],
   'half a row': [header, row, { data: tuple.subarray(0, 30) }, complete('COPY 1'), ready],
   'a row too few': [header, row, trailer, complete('COPY 2'), ready],
-  'a row too many': [header, row, row, trailer, complete('COPY 1'), ready],
+  'a row too many': [header, row, nextRow, trailer, complete('COPY 1'), ready],
   'no count': [header, row, trailer, complete('COPY'), ready],
   'another command': [header, row, trailer, complete('SELECT 1'), ready],
   'no command at all': [header, row, trailer, ready],

@@ -4,9 +4,11 @@ import { BackupError } from '../errors.js';
 import type { ChangeOp, ChangeRow } from '../format/change-row.js';
 import { rawJsonOfJsonb } from '../format/raw-json.js';
 import type { RawJson } from '../format/raw-json.js';
+import { rowUnmappable } from '../format/to-export-line.js';
 import type { ExportRequest } from './export-options.js';
 import type { Tuple } from './copy-frames.js';
 import { asciiBytes, equalsAt } from '../format/json-bytes.js';
+import type { LogMember } from './log-table.js';
 import { RecentTexts } from './recent-texts.js';
 import { fieldOf, selectedCount } from './select-log.js';
 
@@ -38,9 +40,10 @@ export class ChangeRowReader {
    * Makes the row of a tuple, whose bytes its JSON values keep.
    *
    * @throws BackupError `BACKUP_TENANCY_MISMATCH` for a row of another user and
-   * `BACKUP_ROW_UNMAPPABLE` for a time that no line can express
+   * `BACKUP_ROW_UNMAPPABLE` for one that is no ChangeRow: NULL, an op that is none, a time that no
+   * line can express
    */
-  read(tuple: Tuple, rowCount: number): ChangeRow {
+  read(tuple: Tuple, rowCount: number): ChangeRow & { readonly createdAt: string } {
     const { bytes, starts, ends } = tuple;
     const { userId, log } = this.#request;
     const userAt = starts[fieldOf.userId] as number;
@@ -48,28 +51,29 @@ export class ChangeRowReader {
       throw foreignRow(rowCount);
     }
     const id = idOf(tuple);
+    if (id === undefined) throw rowUnmappable('id');
     const createdAt = createdAtOf(tuple);
     if (createdAt === undefined) throw timeUnmappable(id, log.columns.createdAt);
     const row = {
       id,
-      appId: this.#text(tuple, fieldOf.appId),
-      tableName: this.#text(tuple, fieldOf.tableName),
-      recordId: this.#text(tuple, fieldOf.recordId),
+      appId: this.#text(tuple, fieldOf.appId, 'appId'),
+      tableName: this.#text(tuple, fieldOf.tableName, 'tableName'),
+      recordId: this.#text(tuple, fieldOf.recordId, 'recordId'),
       userId,
       op: this.#op(tuple),
       data: this.#json(tuple, fieldOf.data),
       fieldTimestamps: this.#json(tuple, fieldOf.fieldTimestamps),
-      clientId: this.#text(tuple, fieldOf.clientId),
+      clientId: this.#text(tuple, fieldOf.clientId, 'clientId'),
       createdAt,
       schemaVersion: versionOf(tuple),
     };
     return log.extraColumns.length === 0 ? row : { ...row, extra: this.#extra(tuple) };
   }
 
-  // NULL stays null, which the types leave out: mapping the row to a line refuses it by name.
-  #text({ bytes, starts, ends }: Tuple, index: number): string {
+  #text(tuple: Tuple, index: number, member: LogMember): string {
+    const { bytes, starts, ends } = tuple;
     const start = starts[index] as number;
-    if (start < 0) return null as unknown as string;
+    if (start < 0) throw rowUnmappable(member, idOf(tuple));
     return this.#texts.textOf(bytes as Buffer, start, ends[index] as number);
   }
 
@@ -79,7 +83,7 @@ export class ChangeRowReader {
     const start = starts[fieldOf.op] as number;
     const end = ends[fieldOf.op] as number;
     for (const op of ops) if (equalsAt(bytes, start, end, op.bytes)) return op.text;
-    return this.#text(tuple, fieldOf.op) as ChangeOp;
+    throw rowUnmappable('op', idOf(tuple));
   }
 
   #json({ bytes, starts, ends }: Tuple, index: number): RawJson | null {
@@ -169,10 +173,10 @@ const utcOffset = asciiBytes('+00');
 const minus = 0x2d;
 const digitZero = 0x30;
 
-// A uuid, which is ASCII; NULL as in other texts.
-function idOf({ bytes, starts, ends }: Tuple): string {
+// A uuid, which is ASCII.
+function idOf({ bytes, starts, ends }: Tuple): string | undefined {
   const start = starts[fieldOf.id] as number;
-  if (start < 0) return null as unknown as string;
+  if (start < 0) return undefined;
   return (bytes as Buffer).toString('latin1', start, ends[fieldOf.id]);
 }
 

@@ -16,6 +16,7 @@ import { TupleError } from './copy-frames.js';
 import type { Tuple } from './copy-frames.js';
 import { RowCursor } from './row-cursor.js';
 import type { RowCursorListener } from './row-cursor.js';
+import { RowOrder } from './row-order.js';
 import { selectLog } from './select-log.js';
 import { outOfProtocol } from './source-error.js';
 
@@ -50,12 +51,16 @@ export interface PgChangeSource extends ChangeSource {
  * Tenancy is checked three times: the filter on the user, row-level security with
  * `app.current_user_id` set for the transaction, and the user of every row. The end (`done`) means
  * that the server completed the query, the settings still held, and the transaction was committed;
- * the client is then back in the pool. After any other ending the client is destroyed.
+ * the client is then back in the pool. After any other ending the client is destroyed. Signal and
+ * limits hold until `done`: what a pipeline still holds then is the pipeline's own, which takes a signal
+ * too.
  *
  * @param pool - a `pg.Pool`; the source leases one client from it
  * @throws TypeError or RangeError at once for options that are none; when read: BackupError
  * `BACKUP_SOURCE_FAILED`, `BACKUP_SOURCE_STALLED`, `BACKUP_SINK_STALLED`, `BACKUP_TENANCY_UNSAFE`,
- * `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE`; `signal.reason` after an abort
+ * `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE` for a row that is no `ChangeRow`,
+ * `BACKUP_ORDER_VIOLATED` for one that is not after the row before it, such as an event that a log
+ * without a unique key holds twice; `signal.reason` after an abort
  *
  * @example
  * ```ts
@@ -99,6 +104,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   readonly #limits: BatchLimits;
   readonly #session: ExportSession;
   readonly #reader: ChangeRowReader;
+  readonly #order = new RowOrder();
   readonly #arrival = new Arrival();
   readonly #batches: (readonly ChangeRow[])[] = [];
   #rows: ChangeRow[] = [];
@@ -129,7 +135,8 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     const batch = this.#batches.shift();
     if (batch === undefined && !this.#isEnded) return this.#nextArrival();
-    if (batch !== undefined) {
+    if (batch === undefined) this.#session.finish();
+    else {
       this.#session.expectConsumer();
       this.#readOn();
     }
@@ -142,7 +149,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   }
 
   close(): Promise<void> {
-    if (!this.#isEnded) this.#session.fail(closedEarly());
+    this.#session.fail(closedEarly()); // no news after the end
     return Promise.resolve();
   }
 
@@ -155,7 +162,10 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     if (this.#failure !== undefined) return;
     this.#rowsOfRead += 1;
     try {
-      this.#rows.push(this.#reader.read(row, this.#session.countRow()));
+      const rowNumber = this.#session.countRow();
+      const read = this.#reader.read(row, rowNumber);
+      this.#order.follow(read.createdAt, read.id, rowNumber);
+      this.#rows.push(read);
     } catch (error) {
       this.#session.failFrom(error);
       return;
@@ -262,14 +272,19 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   #complete(): void {
     // After COMMIT the socket is the next borrower's.
     this.#socket = undefined;
-    this.#session.complete().then(
-      () => {
+    this.#session
+      .complete()
+      .then(() => {
+        if (this.#failure !== undefined) return; // in between
         this.#isEnded = true;
         this.#cursor?.dismiss();
+        if (this.#waiter === undefined) this.#session.expectConsumer();
+        else this.#session.finish();
         this.#waiter?.resolve(undefined);
         this.#arrival.arrive();
-      },
-      () => undefined, // onFailure was called
-    );
+      })
+      .catch((error: unknown) => {
+        this.#session.failFrom(error); // no news where complete() has failed
+      });
   }
 }

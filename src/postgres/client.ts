@@ -44,11 +44,14 @@ export interface PgQueryable {
 }
 
 /**
- * Checks that something is a pool.
+ * Checks that something is a pool. A client has a `connect` too: it is told by what only clients have.
  *
  * @throws TypeError at the call, before any I/O
  */
 export function poolOption(pool: unknown): void {
-  const connect = (pool as { readonly connect?: unknown } | null | undefined)?.connect;
+  const { connect, escapeLiteral, getTransactionStatus } = (pool ?? {}) as Record<string, unknown>;
   if (typeof connect !== 'function') throw new TypeError('pool must be a pg.Pool');
+  if (typeof escapeLiteral === 'function' || typeof getTransactionStatus === 'function') {
+    throw new TypeError('pool must be a pg.Pool, which a client is leased from: this is a client');
+  }
 }

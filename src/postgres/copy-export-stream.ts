@@ -17,6 +17,7 @@ import type { CopyListener } from './copy-query.js';
 import type { ExportRequest } from './export-options.js';
 import { ExportSession } from './export-session.js';
 import type { SessionListener } from './export-session.js';
+import { TupleOrder } from './row-order.js';
 import { selectLog, selectedCount } from './select-log.js';
 import { outOfProtocol } from './source-error.js';
 import { TupleLine } from './tuple-line.js';
@@ -43,6 +44,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   readonly #output = new LineBytes();
   readonly #lines: TupleLine;
   readonly #frames: CopyFrames;
+  readonly #order = new TupleOrder();
   readonly #digest = new ByteDigest();
   readonly #arrival = new Arrival();
   readonly #pieces: Piece[] = [];
@@ -77,7 +79,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     this.#lines = new TupleLine({ userId, extraMembers, createdAtColumn }, this.#output);
     this.#frames = new CopyFrames(selectedCount + extraMembers.length, (tuple) => {
       this.#lines.write(tuple);
-      this.#session.countRow();
+      this.#order.follow(tuple, this.#session.countRow());
       if (this.#gate.isDue(this.#lines.lineCount)) this.#cut(true);
       else if (this.#output.length >= this.#pieceBytes) this.#cut(false);
     });
@@ -104,6 +106,13 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     return this.#summary;
   }
 
+  override read(size?: number): unknown {
+    const bytes: unknown = super.read(size);
+    // Not _read(), which is not called above the bound nor after the last line.
+    if (bytes !== null) this.#session.sign();
+    return bytes;
+  }
+
   override _read(): void {
     this.#isFull = false;
     this.#start();
@@ -112,7 +121,8 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#gate.close();
-    this.#session.fail(error ?? closedEarly());
+    if (this.readableEnded) this.#session.finish();
+    else this.#session.fail(error ?? closedEarly());
     callback(error);
   }
 
@@ -150,16 +160,19 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     // COMMIT the socket is the next borrower's.
     this.#socket?.resume();
     this.#socket = undefined;
-    this.#session.complete().then(
-      () => {
+    this.#session
+      .complete()
+      .then(() => {
+        if (this.destroyed) return; // in between
         this.#copy?.dismiss();
         this.#isCommitted = true;
         this.#cut(this.#gate.hasUnmarked(rowCount));
         this.#arrival.arrive();
         this.#handOn();
-      },
-      () => undefined, // onFailure was called
-    );
+      })
+      .catch((error: unknown) => {
+        this.#session.failFrom(error); // no news where complete() has failed
+      });
   }
 
   onError(error: unknown): void {
@@ -167,13 +180,20 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   }
 
   onFailure(error: unknown): void {
+    if (this.readableEnded) return; // aborted by a listener of 'end'
     this.#copy?.dismiss();
     this.#pieces.length = 0;
-    // Whoever awaits ready() has no reader yet, and is told there or once there is one: an event that
-    // nobody listens to would end the process.
-    if (this.#isAwaited) this.on('error', () => undefined);
+    // Whoever awaits ready() and has no reader yet is told there, or once there is one: an event that
+    // nobody listens to would end the process. Whoever reads is to hear of it, or not to miss it.
+    if (this.#isAwaited && !this.#isRead) this.on('error', () => undefined);
     this.#arrival.fail(error);
     this.destroy(error as Error);
+  }
+
+  /** Whether somebody is there to read, if only in a pause. */
+  get #isRead(): boolean {
+    if (this.readableFlowing === true) return true;
+    return this.listenerCount('data') > 0 || this.listenerCount('readable') > 0;
   }
 
   #start(): void {
@@ -210,7 +230,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
       this.#handOnPiece(piece);
     }
     if (this.#isCommitted && !this.#isHookPending && !this.destroyed) this.#end();
-    else this.#regulate();
+    this.#regulate();
   }
 
   #handOnPiece({ bytes, lines, isFlush }: Piece): void {
@@ -248,11 +268,13 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
 
   /** Lets the server go on or wait, and says who is waited for. */
   #regulate(): void {
-    if (this.#socket === undefined || this.destroyed) return;
-    if (this.#isHookPending || this.#isFull) this.#socket.pause();
-    else this.#socket.resume();
+    if (this.destroyed) return;
+    // Between the last row and COMMIT the session waits for its own answers.
+    if (this.#socket === undefined && !this.#isCommitted) return;
+    if (this.#isHookPending || this.#isFull) this.#socket?.pause();
+    else this.#socket?.resume();
     if (this.#isHookPending) this.#session.expectNobody();
-    else if (this.#isFull) this.#session.expectConsumer();
+    else if (this.#isFull || this.#isCommitted) this.#session.expectConsumer();
     else this.#session.expectServer();
   }
 

@@ -44,9 +44,15 @@ export interface PgExportOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** How long the server may be silent while it is waited for, in milliseconds. Default 30,000. */
   readonly stallTimeoutMs?: number | undefined;
-  /** How long the consumer may take nothing, in milliseconds. Default 120,000. */
+  /**
+   * How long the consumer may take nothing, in milliseconds, also when all rows are here and only
+   * wait for it. Default 120,000.
+   */
   readonly sinkStallTimeoutMs?: number | undefined;
-  /** How long the whole export may last, in milliseconds. Default 3,600,000: one hour. */
+  /**
+   * How long the whole export may last, until the consumer has the last of it, in milliseconds.
+   * Default 3,600,000: one hour.
+   */
   readonly maxDurationMs?: number | undefined;
 }
 

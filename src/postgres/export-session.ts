@@ -1,10 +1,13 @@
-// One export's hold on the database: a leased client, one transaction, its limits and its end.
-// Whatever goes wrong goes through fail(), once: the client is destroyed and the lane is told.
+// One export's hold on the database, which ends with COMMIT, and its limits and signal, which hold until
+// the consumer has everything. Whatever goes wrong goes through fail(), once: a client that is still
+// leased is destroyed, and the lane is told.
 
 import { BackupError } from '../errors.js';
 import type { SourceStage } from '../errors.js';
+import { listenForAbort } from '../stream/abort-listening.js';
 import type { PgClient, PgConnection, PgPool } from './client.js';
 import type { ExportRequest } from './export-options.js';
+import { giveBack, leaseClient } from './lease.js';
 import { relationOf } from './log-table.js';
 import { applySettings, beginTransaction, checkLog, checkSettings } from './scope.js';
 import { outOfProtocol, sourceFailed } from './source-error.js';
@@ -18,7 +21,10 @@ export interface SessionListener {
   onFailure(error: unknown): void;
 }
 
-/** A leased client inside the export's transaction, from BEGIN to COMMIT or destruction. */
+/**
+ * A leased client inside the export's transaction, from BEGIN to COMMIT or destruction; and the export's
+ * limits and signal, from {@link open} to {@link finish} or {@link fail}.
+ */
 export class ExportSession {
   readonly #pool: PgPool;
   readonly #request: ExportRequest;
@@ -28,11 +34,12 @@ export class ExportSession {
   #rowCount = 0;
   #client: PgClient | undefined;
   #durationTimer: NodeJS.Timeout | undefined;
+  #stopListening: (() => void) | undefined;
   #socket: PgConnection['stream'] | undefined;
   #failure: { readonly error: unknown } | undefined;
   #rejectGuarded: ((error: unknown) => void) | undefined;
   #isServerExpected = false;
-  #isComplete = false;
+  #isFinished = false;
 
   constructor(pool: PgPool, request: ExportRequest, listener: SessionListener) {
     this.#pool = pool;
@@ -93,9 +100,9 @@ export class ExportSession {
     this.#watch.stop();
   }
 
-  /** Whoever is waited for has shown itself. */
+  /** The consumer has taken something. That is no sign of the server's. */
   sign(): void {
-    this.#watch.sign();
+    if (!this.#isServerExpected) this.#watch.sign();
   }
 
   /** Bytes from the server are a sign of life, also in the middle of a large row. */
@@ -105,7 +112,9 @@ export class ExportSession {
   }
 
   /**
-   * After the last row: checks the settings again, commits, and gives the client back clean.
+   * After the last row: checks the settings again, commits, and gives the client back clean. The export
+   * goes on for as long as the consumer takes: the lane says who is waited for, and calls
+   * {@link finish}.
    *
    * @throws what {@link fail} was called with
    */
@@ -120,11 +129,15 @@ export class ExportSession {
       if (client.getTransactionStatus() !== 'I') {
         throw outOfProtocol('COMMIT did not end the transaction', this.place);
       }
+      this.#release(client);
     });
-    this.#isComplete = true;
+  }
+
+  /** The consumer has everything: limits and signal have no say any more. */
+  finish(): void {
+    if (this.#isOver) return;
+    this.#isFinished = true;
     this.#letGo();
-    client.removeListener('error', this.#onClientError);
-    client.release();
   }
 
   /**
@@ -137,7 +150,7 @@ export class ExportSession {
     this.#letGo();
     // Released as broken, the client is destroyed: its socket closes whatever it was doing, and the
     // server drops the work. Our error listener stays for what the dying client may still say.
-    this.#client?.release(true);
+    giveBack(this.#client, true);
     // After an error of the server's, `pg` says goodbye and waits for an answer, which a paused or
     // dead connection never gives, and the pool waits with it.
     // Paused first: a socket that was just resumed would hand out what it has buffered all the same.
@@ -153,7 +166,7 @@ export class ExportSession {
   }
 
   get #isOver(): boolean {
-    return this.#failure !== undefined || this.#isComplete;
+    return this.#failure !== undefined || this.#isFinished;
   }
 
   #arm(): void {
@@ -163,7 +176,9 @@ export class ExportSession {
       this.fail(signal.reason);
       return;
     }
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#stopListening = listenForAbort(signal, () => {
+      this.fail(signal?.reason);
+    });
     this.#durationTimer = setTimeout(() => {
       this.fail(this.#stalled({ limit: 'maxDurationMs', limitMs: maxDurationMs }));
     }, maxDurationMs);
@@ -172,7 +187,7 @@ export class ExportSession {
   #letGo(): void {
     this.#watch.stop();
     clearTimeout(this.#durationTimer);
-    this.#request.signal?.removeEventListener('abort', this.#onAbort);
+    this.#stopListening?.();
     this.#socket?.removeListener('data', this.#onData);
   }
 
@@ -183,22 +198,26 @@ export class ExportSession {
 
   async #lease(): Promise<PgClient> {
     this.#expect('connectTimeoutMs');
-    for (;;) {
-      const client = await this.#pool.connect();
-      if (this.#isOver) {
-        // It came too late for us and is as good as new for the next one.
-        client.release();
-        throw outOfProtocol('the client came too late', this.place);
-      }
-      const status = client.getTransactionStatus();
-      if (status === 'I' || status === null) {
-        this.#client = client;
-        client.on('error', this.#onClientError);
-        return client;
-      }
-      // Somebody gave it back inside a transaction, with settings that are not ours.
-      client.release(true);
+    const { place } = this;
+    const client = await leaseClient(this.#pool, { place, isOver: () => this.#isOver });
+    if (client === undefined || this.#isOver) {
+      giveBack(client, false); // over since leaseClient has looked
+      throw outOfProtocol('the client came too late', place);
     }
+    this.#client = client;
+    client.on('error', this.#onClientError);
+    return client;
+  }
+
+  // A listener of the pool's may throw at the release, and the client be lost to the pool: only when it
+  // did not are client and socket the next borrower's.
+  #release(client: PgClient): void {
+    this.#watch.stop();
+    this.#socket?.removeListener('data', this.#onData);
+    client.removeListener('error', this.#onClientError);
+    client.release();
+    this.#client = undefined;
+    this.#socket = undefined;
   }
 
   // Settles as soon as the session has failed, whatever the driver is still waiting for.
@@ -236,10 +255,6 @@ export class ExportSession {
     const details = { stage, rowCount, limit, limitMs };
     return new BackupError('BACKUP_SOURCE_STALLED', `${what} ${passed}`, details);
   }
-
-  readonly #onAbort = (): void => {
-    this.fail(this.#request.signal?.reason);
-  };
 
   readonly #onClientError = (error: unknown): void => {
     this.failFrom(error);

@@ -36,7 +36,7 @@ export interface PgExportStream extends Readable {
    * @throws BackupError as reading does
    */
   ready(): Promise<void>;
-  /** Lines and bytes handed to the reader so far. */
+  /** Lines and bytes handed on so far; `readableLength` of these bytes still wait for the reader. */
   readonly progress: FlushProgress;
   /**
    * What the export was.
@@ -58,8 +58,9 @@ export interface PgExportStream extends Readable {
  * @param pool - a `pg.Pool`; the stream leases one client from it
  * @throws TypeError or RangeError at once for options that are none; the stream fails with
  * BackupError `BACKUP_SOURCE_FAILED`, `BACKUP_SOURCE_STALLED`, `BACKUP_SINK_STALLED`,
- * `BACKUP_TENANCY_UNSAFE`, `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE`, `BACKUP_HOOK_FAILED`;
- * with `signal.reason` after an abort
+ * `BACKUP_TENANCY_UNSAFE`, `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE`, `BACKUP_ORDER_VIOLATED`
+ * (an event that a log without a unique key holds twice), `BACKUP_HOOK_FAILED`; with `signal.reason`
+ * after an abort
  *
  * @example
  * ```ts

@@ -3,9 +3,11 @@
 
 import { BackupError } from '../errors.js';
 import type { SinkStage } from '../errors.js';
+import { listenForAbort } from '../stream/abort-listening.js';
 import type { PgClient, PgPool, PgResult } from './client.js';
 import { CopyIn } from './copy-in.js';
 import type { ExportRequest } from './export-options.js';
+import { giveBack, leaseClient } from './lease.js';
 import { relationOf } from './log-table.js';
 import { applySettings, beginTransaction, checkLog, checkSettings } from './scope.js';
 import { asSinkFailure, commitFailed, commitUnknown, sinkFailed } from './sink-error.js';
@@ -27,6 +29,7 @@ export class RestoreSession {
   #hasCommitted = false;
   #isOver = false;
   readonly #durationTimer: NodeJS.Timeout;
+  readonly #stopListening: () => void;
 
   constructor(pool: PgPool, scope: ExportRequest) {
     this.#pool = pool;
@@ -38,7 +41,10 @@ export class RestoreSession {
     this.#durationTimer = setTimeout(() => {
       this.#stall('maxDurationMs', maxDurationMs);
     }, maxDurationMs);
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#stopListening = listenForAbort(signal, () => {
+      // Once COMMIT is sent its answer is waited for: the host is to know which it was.
+      if (!this.#isCommitting) this.fail(signal?.reason);
+    });
     if (signal?.aborted === true) this.fail(signal.reason);
   }
 
@@ -199,7 +205,7 @@ export class RestoreSession {
     if (!this.#isOver) {
       this.#letGo();
       // Destroyed: its socket closes whatever it was doing, and the server rolls back.
-      this.#client?.release(true);
+      giveBack(this.#client, true);
     }
     for (const reject of this.#waiting) reject(cause);
     this.#waiting.clear();
@@ -228,27 +234,21 @@ export class RestoreSession {
     this.#isOver = true;
     this.#watch.stop();
     clearTimeout(this.#durationTimer);
-    this.#scope.signal?.removeEventListener('abort', this.#onAbort);
+    this.#stopListening();
   }
 
   async #lease(): Promise<void> {
     this.#expect('connectTimeoutMs');
+    const { lineCount: rowCount, relation } = this.place;
+    const place = { stage: 'connect' as const, rowCount, relation };
     try {
-      for (;;) {
-        const client = await this.#pool.connect();
-        if (this.#isOver) {
-          client.release();
-          return;
-        }
-        const status = client.getTransactionStatus();
-        if (status === 'I' || status === null) {
-          this.#client = client;
-          client.on('error', this.#onClientError);
-          return;
-        }
-        // Somebody gave it back inside a transaction, with settings that are not ours.
-        client.release(true);
+      const client = await leaseClient(this.#pool, { place, isOver: () => this.#isOver });
+      if (client === undefined || this.#isOver) {
+        giveBack(client, false); // over since leaseClient has looked
+        return;
       }
+      this.#client = client;
+      client.on('error', this.#onClientError);
     } catch (cause) {
       throw this.failFrom(cause);
     }
@@ -292,11 +292,6 @@ export class RestoreSession {
     const details = { rowCount, limit, limitMs };
     this.fail(new BackupError('BACKUP_SINK_STALLED', `${what} ${passed}`, details));
   }
-
-  readonly #onAbort = (): void => {
-    // Once COMMIT is sent its answer is waited for: the host is to know which it was.
-    if (!this.#isCommitting) this.fail(this.#scope.signal?.reason);
-  };
 
   readonly #onClientError = (error: unknown): void => {
     this.failFrom(error);

@@ -52,6 +52,14 @@ export function sourceFailed(
   );
 }
 
+/** The pool gave no client to work with. `problem`: what is wrong with what it gave. */
+export function clientUnusable(
+  problem: string,
+  place: SourcePlace,
+): BackupError<'BACKUP_SOURCE_FAILED'> {
+  return new BackupError('BACKUP_SOURCE_FAILED', `${stageTexts.connect}: ${problem}`, place);
+}
+
 /**
  * The log or a column of it is not there.
  *

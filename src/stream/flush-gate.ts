@@ -2,6 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { FlushPolicy, FlushProgress } from './flush-policy.js';
+import { isThenable } from './host-hook.js';
 
 /** Says when to flush, and calls the hook when it was done. */
 export class FlushGate {
@@ -52,10 +53,10 @@ export class FlushGate {
     let result: unknown;
     try {
       result = onFlush?.(progress);
+      if (!isThenable(result)) return undefined;
     } catch (error) {
       throw hookFailed(progress, error);
     }
-    if (!isThenable(result)) return undefined;
     if (!this.#isClosed) return this.#settled(result, progress);
     // The hook has closed the lane that calls it: nobody waits for the rest of it.
     Promise.resolve(result).catch(() => undefined);
@@ -103,14 +104,5 @@ function hookFailed(progress: FlushProgress, cause: unknown): BackupError<'BACKU
     `onFlush failed after line ${progress.lines}: the host's own hook threw or rejected`,
     { hook: 'onFlush', lineNumber: progress.lines },
     cause,
-  );
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
   );
 }

@@ -2,7 +2,11 @@
 
 import { functionOption, integerOption, maxTimerMs } from '../options.js';
 
-/** How far an export is: whole lines handed to the next stream, and their bytes. */
+/**
+ * How far an export is: whole lines that were handed on, and their bytes. The last of them may still
+ * wait in the stream's own buffer: its `readableLength` says how many bytes no reader has taken. So this
+ * is no position to resume from.
+ */
 export interface FlushProgress {
   readonly lines: number;
   readonly bytes: number;
@@ -16,8 +20,8 @@ export interface FlushOptions {
   readonly flushIntervalMs?: number | undefined;
   /**
    * Called after each flush: every `flushEvery` lines, on the time limit, and at the end for the
-   * lines since the last one. `lines` and `bytes` are totals, all of which have been handed to the
-   * next stream. May be async: the next line waits for it, and calls never overlap. A throw or a
+   * lines since the last one. `lines` and `bytes` are totals of what was handed on, which a reader
+   * that is slow or not there yet need not have taken: see {@link FlushProgress}. May be async: the next line waits for it, and calls never overlap. A throw or a
    * rejection fails the stream with `BACKUP_HOOK_FAILED`.
    */
   readonly onFlush?: ((progress: FlushProgress) => unknown) | undefined;

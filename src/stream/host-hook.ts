@@ -2,6 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
+import { listenForAbort } from './abort-listening.js';
 
 /** Which hook is called, where, and how long it may take. */
 export interface HookCall {
@@ -24,22 +25,21 @@ export async function callHook<T>(
 ): Promise<T> {
   signal?.throwIfAborted();
   let timer: NodeJS.Timeout | undefined;
-  let onAbort: (() => void) | undefined;
+  let stopListening: (() => void) | undefined;
   const isGivenUp = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       const message = `${name} did not come back within ${limitMs} ms (hookTimeoutMs)`;
       reject(new BackupError('BACKUP_HOOK_FAILED', message, { hook: name, lineNumber, limitMs }));
     }, limitMs);
-    onAbort = () => {
+    stopListening = listenForAbort(signal, () => {
       reject(signal?.reason);
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
+    });
   });
   try {
     return await Promise.race([attempt(hook, name, lineNumber), isGivenUp]);
   } finally {
     clearTimeout(timer);
-    if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+    stopListening?.();
   }
 }
 
@@ -55,4 +55,10 @@ async function attempt<T>(
     const message = `${name} failed at line ${lineNumber}: the host's own hook threw or rejected`;
     throw new BackupError('BACKUP_HOOK_FAILED', message, { hook: name, lineNumber }, cause);
   }
+}
+
+/** Whether somebody would have to wait for a value: what an async function gives, or anything alike. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
+  return typeof (value as { readonly then?: unknown }).then === 'function';
 }

@@ -14,6 +14,7 @@ import { ByteDigest, vouchForDigest } from './digest.js';
 import { FlushGate } from './flush-gate.js';
 import { flushOptionNames, flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
+import { isThenable } from './host-hook.js';
 import { LineBytes } from './line-bytes.js';
 
 /** Options of a {@link JsonlSerializer}. */
@@ -21,7 +22,7 @@ export interface JsonlSerializerOptions<T = ChangeRow> extends FlushOptions {
   /**
    * Makes the line of an item. Called once for each item, in order, synchronously; default
    * {@link toExportLine}. A `BackupError` that it throws fails the stream as it is, anything else
-   * as `BACKUP_HOOK_FAILED`, a result that is no object too.
+   * as `BACKUP_HOOK_FAILED`, a result that is no object, or a promise of one, too.
    */
   readonly map?: ((item: T) => ExportLine) | undefined;
 }
@@ -81,7 +82,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     });
   }
 
-  /** Lines and bytes handed to the next stream so far. */
+  /** Lines and bytes handed on so far; `readableLength` of these bytes still wait for the reader. */
   get progress(): FlushProgress {
     return { lines: this.#handedLines, bytes: this.#digest.byteCount };
   }
@@ -185,10 +186,17 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
   #mapped(item: T, lineNumber: number): ExportLine {
     const map = this.#map;
     let line: unknown;
+    let isLater: boolean;
     try {
       line = map(item);
+      isLater = isThenable(line);
     } catch (error) {
       throw isBackupError(error) ? error : mapFailed(lineNumber, 'threw', error);
+    }
+    if (isLater) {
+      // Nobody waits for it, and a rejection that nobody handles would end the process.
+      Promise.resolve(line).catch(() => undefined);
+      throw mapFailed(lineNumber, 'is async: it must give the line itself, not a promise of it');
     }
     if (typeof line !== 'object' || line === null) throw mapFailed(lineNumber, 'gave no line');
     return line as ExportLine;

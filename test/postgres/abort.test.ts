@@ -1,5 +1,6 @@
 // F32: an abort rejects with signal.reason itself, at once, wherever the export is, and ends the server's work.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import type pg from 'pg';
 
@@ -126,6 +127,23 @@ for (const lane of lanes) {
         await stream[Symbol.asyncIterator]().next();
         stream.destroy();
       }
+      await assertReusable(pool);
+    }));
+
+  test(`${lane.name}: F32 any number of exports at once may share a signal, and one abort ends them all`, () =>
+    withLog(async (db) => {
+      const pool = db.pool({ max: 3 });
+      const controller = new AbortController();
+      const { signal } = controller;
+      // The eleventh listener is a warning, which fails the test.
+      const running = Array.from({ length: 15 }, () => lane.export(pool, { userId: USER, signal }));
+      await Promise.all(running.map((one) => one.ready()));
+      assert.equal(getEventListeners(signal, 'abort').length, 1);
+      assert.deepEqual(eventIdsOf(await running[0]!.text()), eventIdsUpTo(300));
+      const reason = new Error('all of them');
+      controller.abort(reason);
+      for (const one of running.slice(1)) assert.equal(await failureOf(one.text()), reason);
+      assert.equal(getEventListeners(signal, 'abort').length, 0);
       await assertReusable(pool);
     }));
 

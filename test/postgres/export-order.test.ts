@@ -14,6 +14,7 @@ import {
   rowOf,
 } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
+import { assertReusable, failsWith } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
 
 for (const lane of lanes) {
@@ -68,6 +69,31 @@ for (const lane of lanes) {
         assert.ok(!text.includes(canaryOf(other)));
       });
       await Promise.all(exports);
+    }));
+
+  test(`${lane.name}: an event that a log without a key holds twice fails the export: no reader takes it`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      await fillLog(db, { rowCount: 30 });
+      await db.admin.query(`
+        ALTER TABLE sync_changes DROP CONSTRAINT sync_changes_pkey;
+        INSERT INTO sync_changes SELECT * FROM sync_changes WHERE record_id = 'row-20';
+      `);
+      const pool = db.pool();
+      const running = lane.export(pool, { userId: USER, batchSize: 7 });
+      const error = await failsWith(running.text(), 'BACKUP_ORDER_VIOLATED');
+      assert.deepEqual(error.details, { lineNumber: 21, reason: 'repeated' });
+      assert.ok(running.linesRead.length <= 20);
+      await assertReusable(pool);
+    }));
+
+  test(`${lane.name}: an event id at two times is two positions, and exported`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      await db.admin.query('ALTER TABLE sync_changes DROP CONSTRAINT sync_changes_pkey');
+      await db.insert([rowOf(1), rowOf(1, { created_at: '2026-05-01T00:00:00Z' })]);
+      const text = await lane.export(db.pool(), { userId: USER }).text();
+      assert.deepEqual(eventIdsOf(text), [eventIdOf(1), eventIdOf(1)]);
     }));
 
   test(`${lane.name}: a user's id is text, whatever is in it`, () =>

@@ -70,6 +70,14 @@ const programs: Readonly<Record<string, string>> = {
   'an export whose hook never comes back and that is destroyed': `
     const stream = pgExportStream(pool, { ...options, onFlush: () => { setImmediate(() => stream.destroy()); return new Promise(() => {}); } });
     await collect(stream).catch(() => {});`,
+  'an export after ready() whose failure nobody but a bare .pipe() could hear, which the process is told': `
+    const told = new Promise((resolve) => process.once('uncaughtException', resolve));
+    const { Writable } = await import('node:stream');
+    const stream = pgExportStream(pool, { ...options, sinkStallTimeoutMs: 50 });
+    await stream.ready();
+    stream.pipe(new Writable({ highWaterMark: 1, write() {} }));
+    const { code } = await told;
+    if (code !== 'BACKUP_SINK_STALLED') throw new Error(code);`,
   'an export of a table that is not there': `
     await collect(pgExportStream(pool, { ...options, log: { table: 'none' } })).catch(() => {});`,
 };

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import type { ChangeRow } from '../../src/index.js';
+import { pgChangeSource } from '../../src/postgres/index.js';
 import { USER, eventIdOf, eventIdsOf, eventIdsUpTo, rowOf } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
@@ -98,5 +100,33 @@ for (const lane of lanes) {
       const running = lane.export(db.pool(), { userId: USER });
       const error = await failsWith(running.text(), 'BACKUP_ROW_UNMAPPABLE');
       assert.equal(error.details.member, 'id');
+    }));
+}
+
+for (const [column, value] of [
+  ['op', `'upsert'`],
+  ['client_id', 'NULL'],
+] as const) {
+  test(`pgChangeSource: a ${column} of ${value} never comes out as a row, which its type has no place for`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      await db.insert([rowOf(1), rowOf(2)]);
+      await db.admin.query(`
+        ALTER TABLE sync_changes DROP CONSTRAINT sync_changes_op_check, ALTER ${column} DROP NOT NULL;
+        UPDATE sync_changes SET ${column} = ${value} WHERE record_id = 'row-2';
+      `);
+      const pool = db.pool();
+      const source = pgChangeSource(pool, { userId: USER, batchSize: 1 });
+      const rows: ChangeRow[] = [];
+      const read = async (): Promise<void> => {
+        for await (const row of source) rows.push(row);
+      };
+      const error = await failsWith(read(), 'BACKUP_ROW_UNMAPPABLE');
+      assert.equal(error.details.eventId, eventIdOf(2));
+      assert.deepEqual(
+        rows.map((row) => row.recordId),
+        ['row-1'],
+      );
+      await assertReusable(pool);
     }));
 }

@@ -310,6 +310,17 @@ const failingHooks: Readonly<Record<string, () => unknown>> = {
       throw failure;
     },
   }),
+  'gives a function that is a thenable and rejects': () =>
+    Object.assign(() => undefined, {
+      then: (_: unknown, reject: (error: unknown) => void) => {
+        reject(failure);
+      },
+    }),
+  'gives what throws when asked for its then': () => ({
+    get then() {
+      throw failure;
+    },
+  }),
 };
 
 describe('a flush hook fails the stream when it', () => {

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 import {
@@ -204,12 +205,30 @@ describe('a mapper', () => {
     }
   });
 
+  const later: Readonly<Record<string, () => unknown>> = {
+    'is async': () => Promise.resolve(toExportLine(rows[0]!)),
+    // A rejection that nobody handles would end the process, and fail this test.
+    'is async and rejects': () => Promise.reject(new TypeError('canary')),
+    'gives a thenable that throws': () => ({
+      then: () => {
+        throw new TypeError('canary');
+      },
+    }),
+    'gives a function with a then': () => Object.assign(() => undefined, { then: () => undefined }),
+  };
+  for (const [what, map] of Object.entries(later)) {
+    for (const items of [rows.slice(0, 2), [rows.slice(0, 2)]]) {
+      test(`that ${what} fails the stream, in items of ${String(items.length)}`, async () => {
+        const serializer = new JsonlSerializer({ map: map as () => ExportLine });
+        const error = await failsWith(written(items, serializer), 'BACKUP_HOOK_FAILED');
+        assert.deepEqual(error.details, { hook: 'map', lineNumber: 1 });
+        await turn();
+      });
+    }
+  }
+
   test('that gives what is no line fails the stream as a line that is invalid', async () => {
-    const others = [
-      {},
-      Promise.resolve(toExportLine(rows[0]!)),
-      { ...toExportLine(rows[0]!), id: 1 },
-    ];
+    const others = [{}, { ...toExportLine(rows[0]!), id: 1 }];
     for (const other of others) {
       const map = (): ExportLine => other as unknown as ExportLine;
       await failsWith(written(rows, new JsonlSerializer({ map })), 'BACKUP_LINE_INVALID');

@@ -4,7 +4,6 @@ export default {
     'src/index.ts',
     'src/{postgres,archive,http}/index.ts',
     'test/**/*.test.ts',
-    'test/sweep/main.ts',
     // Compiled by a test, never imported.
     'test/types/*.ts',
     'examples/*/main.ts',

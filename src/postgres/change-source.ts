@@ -65,6 +65,7 @@ export interface PgChangeSource extends ChangeSource {
  * @example
  * ```ts
  * import { createWriteStream } from 'node:fs';
+ * import { rename } from 'node:fs/promises';
  * import { pipeline } from 'node:stream/promises';
  * import pg from 'pg';
  * import { JsonlSerializer } from 'backup-streams';
@@ -72,7 +73,8 @@ export interface PgChangeSource extends ChangeSource {
  *
  * async function exportUser(pool: pg.Pool, userId: string): Promise<void> {
  *   const source = pgChangeSource(pool, { userId });
- *   await pipeline(source.batches(), new JsonlSerializer(), createWriteStream('export.jsonl'));
+ *   await pipeline(source.batches(), new JsonlSerializer(), createWriteStream('export.jsonl.part'));
+ *   await rename('export.jsonl.part', 'export.jsonl');
  * }
  * ```
  */

@@ -65,13 +65,15 @@ export interface PgExportStream extends Readable {
  * @example
  * ```ts
  * import { createWriteStream } from 'node:fs';
+ * import { rename } from 'node:fs/promises';
  * import { pipeline } from 'node:stream/promises';
  * import pg from 'pg';
  * import { pgExportStream } from 'backup-streams/postgres';
  *
  * async function exportUser(pool: pg.Pool, userId: string): Promise<string> {
  *   const lines = pgExportStream(pool, { userId });
- *   await pipeline(lines, createWriteStream('export.jsonl'));
+ *   await pipeline(lines, createWriteStream('export.jsonl.part'));
+ *   await rename('export.jsonl.part', 'export.jsonl');
  *   return lines.summary().sha256;
  * }
  * ```

@@ -31,9 +31,11 @@ type Rows = Iterable<ChangeRow> | AsyncIterable<ChangeRow>;
  * import { changeSourceFrom, JsonlSerializer, type ChangeRow } from 'backup-streams';
  * import { pipeline } from 'node:stream/promises';
  * import { createWriteStream } from 'node:fs';
+ * import { rename } from 'node:fs/promises';
  *
  * async function write(rows: ChangeRow[]): Promise<void> {
- *   await pipeline(changeSourceFrom(rows), new JsonlSerializer(), createWriteStream('log.jsonl'));
+ *   await pipeline(changeSourceFrom(rows), new JsonlSerializer(), createWriteStream('log.jsonl.part'));
+ *   await rename('log.jsonl.part', 'log.jsonl');
  * }
  * ```
  */

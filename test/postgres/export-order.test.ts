@@ -104,7 +104,7 @@ for (const lane of lanes) {
         'a\\b',
         '日本',
         '😀',
-        ' ',
+        'a b',
         "$1'); DROP TABLE sync_changes; --",
         '{a,b}',
         '%',

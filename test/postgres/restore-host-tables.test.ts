@@ -111,7 +111,11 @@ describe('a log that can hold an event more than once', () => {
             [2, 1, 1, 0],
           );
         }
-        assert.ok((await exportOf(pool)).includes(lineText(2)));
+        const held = await db.admin.query(
+          'SELECT record_id, data FROM sync_changes WHERE id = $1',
+          [eventIdOf(2)],
+        );
+        assert.deepEqual(held.rows, [{ record_id: 'row-2', data: { title: 'canary' } }]);
       }));
   }
 

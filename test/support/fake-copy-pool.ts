@@ -31,6 +31,8 @@ const FACTS = {
     ...['id', 'app_id', 'table_name', 'record_id', 'user_id', 'op', 'data', 'field_timestamps'],
     ...['client_id', 'created_at', 'schema_version'],
   ],
+  userType: null,
+  policies: [{ isPermissive: true, emptySettings: [] }],
 };
 
 /** A socket that says what it was told. */
@@ -95,16 +97,23 @@ export class FakeCopyPool implements PgPool {
       }
     }
     if (text === 'COMMIT') this.#status = this.statusAfterCommit;
-    if (text.startsWith('SELECT pg_catalog.set_config($1')) {
+    if (text.includes('set_config($1')) {
       for (let index = 0; index < values.length; index += 2) {
         this.settings.set(values[index]!, values[index + 1]!);
       }
     }
-    if (text.includes('row_security_active')) return [{ facts: JSON.stringify(FACTS) }];
+    const listed = text.slice(text.indexOf('json_build_array'));
+    const spelling = [...listed.matchAll(/current_setting\('(\w+)'\)/g)].map(([, name]) => name!);
+    if (text.includes('row_security_active')) {
+      return [{ facts: JSON.stringify({ ...FACTS, spelling: this.#read(spelling) }) }];
+    }
     if (text.includes('json_build_array')) {
-      const read = values.map((name) => this.changedSettings.get(name) ?? this.settings.get(name));
-      return [{ settings: JSON.stringify(read) }];
+      return [{ settings: JSON.stringify(this.#read([...values, ...spelling])) }];
     }
     return [];
+  }
+
+  #read(names: readonly string[]): readonly (string | undefined)[] {
+    return names.map((name) => this.changedSettings.get(name) ?? this.settings.get(name));
   }
 }

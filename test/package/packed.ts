@@ -11,7 +11,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What a package is made of, and the tests, which must stay out of it. */
 const STAGED = [
   ...['package.json', 'tsconfig.json', 'tsconfig.build.json', '.npmrc', '.gitignore'],
-  ...['README.md', 'CHANGELOG.md', 'LICENSE', 'docs', 'src', 'test'],
+  ...['README.md', 'CHANGELOG.md', 'LICENSE', 'docs', 'src', 'test', 'examples'],
+  ...['bench/README.md', 'bench/chart.svg'],
 ];
 
 /** What a process said and how it ended. */

@@ -268,7 +268,11 @@ test('options that are none are refused before any I/O', async () => {
   // A null would leave a table without row-level security, and say nothing.
   for (const value of [null, 0, 'no', 'yes']) {
     for (const name of ['rowSecurity', 'concurrently']) {
-      assert.throws(() => syncChangesSql({ [name]: value }), TypeError, `${name}: ${String(value)}`);
+      assert.throws(
+        () => syncChangesSql({ [name]: value }),
+        TypeError,
+        `${name}: ${String(value)}`,
+      );
     }
   }
   assert.equal(queryCount, 0);

@@ -101,15 +101,10 @@ export default defineConfig(
       ],
       // Counts and byte offsets belong into messages as they are.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      // An aborted operation rejects with signal.reason, and a wrapped one with what it caught. What a
-      // scan throws stays within src/format/ and is kept cheap.
+      // An aborted operation rejects with signal.reason, and a wrapped one with what it caught.
       '@typescript-eslint/only-throw-error': [
         'error',
-        {
-          allowThrowingAny: true,
-          allowThrowingUnknown: true,
-          allow: [{ from: 'file', name: ['JsonScanError', 'LineFault'] }],
-        },
+        { allowThrowingAny: true, allowThrowingUnknown: true },
       ],
       '@typescript-eslint/prefer-promise-reject-errors': [
         'error',

@@ -2,9 +2,9 @@
 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { BackupError } from '../errors.js';
 import type { ChangeRow } from '../format/change-row.js';
 import type { ExportLine } from '../format/export-line.js';
+import { orderViolated } from '../format/order-violated.js';
 import { comparePositions } from '../format/position.js';
 import type { ExportSummary } from '../format/summary.js';
 import { toExportLine } from '../format/to-export-line.js';
@@ -58,7 +58,9 @@ function serialized(source: ChangeSource, userId: string): EventsInput {
       }
       const line = toExportLine(row);
       lineNumber += 1;
-      if (last !== undefined) assertOrder(last, line, lineNumber);
+      // A host's source may give rows in any order, and no reader takes an archive of them.
+      const order = last === undefined ? 1 : comparePositions(line, last);
+      if (order <= 0) throw orderViolated(order, lineNumber, 'row');
       last = line;
       return line;
     },
@@ -68,15 +70,6 @@ function serialized(source: ChangeSource, userId: string): EventsInput {
     source[Symbol.asyncDispose]().catch(() => undefined),
   );
   return { bytes: hearErrors(bytes), foreign: () => foreign };
-}
-
-// A host's source may give rows in any order, and no reader takes an archive of them.
-function assertOrder(last: ExportLine, line: ExportLine, lineNumber: number): void {
-  const order = comparePositions(line, last);
-  if (order > 0) return;
-  const reason = order < 0 ? 'earlier' : 'repeated';
-  const message = `row ${lineNumber} ${order < 0 ? 'should stand before' : 'is the same event as'} the row before it`;
-  throw new BackupError('BACKUP_ORDER_VIOLATED', message, { lineNumber, reason });
 }
 
 function foreignEvents(): TypeError {

@@ -2,10 +2,12 @@
 
 import { BackupError, isBackupError } from '../errors.js';
 import { equalsAt } from '../format/json-bytes.js';
-import { faultError, LineFault } from '../format/line-invalid.js';
+import { faultError } from '../format/line-invalid.js';
+import type { LineFault } from '../format/line-invalid.js';
 import { LineOrder } from '../format/line-order.js';
 import { lineIndex, LineScanner } from '../format/line-scan.js';
 import type { Manifest } from '../format/manifest.js';
+import { orderViolated } from '../format/order-violated.js';
 import type { Position } from '../format/position.js';
 import type { ScannedLine } from '../format/scanned-line.js';
 import { sortByUtf8 } from '../format/summary.js';
@@ -33,7 +35,7 @@ export interface LineProblems {
 // How many lines are checked before others have their turn: some milliseconds. A chunk of valid lines
 // has fewer.
 const linesAtOnce = 2_000;
-const notUtf8Fault = new LineFault(notUtf8, {});
+const notUtf8Fault: LineFault = { reason: notUtf8, place: {}, maxDepth: undefined };
 
 /** Checks lines in bytes that come cut anywhere. Damage of one line does not hide another's. */
 export class LinesCheck implements VerifiedLines {
@@ -133,7 +135,7 @@ export class LinesCheck implements VerifiedLines {
       return false;
     }
     const order = this.#order.compare(this.#scanner);
-    if (order <= 0) this.#tell(() => orderViolated(order, lineNumber), lineNumber);
+    if (order <= 0) this.#tell(() => orderViolated(order, lineNumber, 'line'), lineNumber);
     this.#facts.add(end - start, bytes.buffer === this.#chunk.buffer);
     return true;
   }
@@ -143,12 +145,6 @@ export class LinesCheck implements VerifiedLines {
     if (this.#problems.isFull) this.#problems.countOfLine();
     else this.#problems.addOfLine(problem(), { lineNumber, byteOffset: this.#byteOffset });
   }
-}
-
-function orderViolated(order: number, lineNumber: number): BackupError<'BACKUP_ORDER_VIOLATED'> {
-  const reason = order < 0 ? 'earlier' : 'repeated';
-  const message = `line ${lineNumber} ${order < 0 ? 'should stand before' : 'is the same event as'} the line before it`;
-  return new BackupError('BACKUP_ORDER_VIOLATED', message, { lineNumber, reason });
 }
 
 const maxSpellings = 16;

@@ -2,21 +2,8 @@
 // Strict RFC 8259, and refused besides what Postgres cannot hold in jsonb: the escape of NUL and
 // escapes of unpaired surrogates. UTF-8 itself is checked by the caller.
 
+import { scanError } from './json-scan-error.js';
 import type { RisingNames } from './rising-names.js';
-
-/**
- * Where and why a text is not JSON. Internal, and no Error, as `LineFault`: callers turn it into their
- * own typed error.
- */
-export class JsonScanError {
-  readonly byteOffset: number;
-  readonly reason: string;
-
-  constructor(reason: string, byteOffset: number) {
-    this.reason = reason;
-    this.byteOffset = byteOffset;
-  }
-}
 
 /** One member of an object as byte ranges; the key's range includes its quotes. */
 export interface MemberRange {
@@ -70,7 +57,7 @@ function scanMembersUntilBrace(bytes: Uint8Array, start: number, members: Member
 /** Checks that nothing but white space lies between `start` and `end`. */
 export function assertEnds(bytes: Uint8Array, start: number, end: number): void {
   const rest = skipWhitespace(bytes, start, end);
-  if (rest < end) throw new JsonScanError('text after the value', rest);
+  if (rest < end) throw scanError('text after the value', rest);
 }
 
 /** What a scan of a value heeds besides its being JSON. */
@@ -110,7 +97,7 @@ export function scanValue(
     if (first === quote) {
       at = scanString(bytes, at, end);
     } else if (first === openBrace || first === openBracket) {
-      if (depth >= maxDepth) throw new JsonScanError(tooDeep, at);
+      if (depth >= maxDepth) throw scanError(tooDeep, at);
       if (depth === kinds.length) kinds = doubled(kinds);
       const isObject = first === openBrace;
       kinds[depth] = isObject ? 1 : 0;
@@ -137,7 +124,7 @@ export function scanValue(
         break;
       }
       if (byte !== (inObject ? closeBrace : closeBracket)) {
-        throw new JsonScanError(`expected , or ${inObject ? '}' : ']'}`, at);
+        throw scanError(`expected , or ${inObject ? '}' : ']'}`, at);
       }
       at += 1;
       depth -= 1;
@@ -170,7 +157,7 @@ export function scanColon(bytes: Uint8Array, keyEnd: number, end: number): numbe
   let at = keyEnd;
   if (at >= end || bytes[at] !== colon) {
     at = skipWhitespace(bytes, at, end);
-    if (at >= end || bytes[at] !== colon) throw new JsonScanError('expected :', at);
+    if (at >= end || bytes[at] !== colon) throw scanError('expected :', at);
   }
   return skipWhitespace(bytes, at + 1, end);
 }
@@ -215,13 +202,13 @@ function scanRun(bytes: Uint8Array, start: number, end: number): number {
  * @returns the offset just past its closing quote
  */
 export function scanString(bytes: Uint8Array, start: number, end: number): number {
-  if (start >= end || bytes[start] !== quote) throw new JsonScanError('expected "', start);
+  if (start >= end || bytes[start] !== quote) throw scanError('expected "', start);
   let at = start + 1;
   for (;;) {
     at = scanRun(bytes, at, end);
-    if (at >= end) throw new JsonScanError('a string without an end', start);
+    if (at >= end) throw scanError('a string without an end', start);
     if (bytes[at] === quote) return at + 1;
-    if (bytes[at] !== backslash) throw new JsonScanError('a raw control character', at);
+    if (bytes[at] !== backslash) throw scanError('a raw control character', at);
     at = scanEscape(bytes, at, end);
   }
 }
@@ -231,14 +218,14 @@ const shortEscapes = new Set(Array.from('"\\/bfnrt', (character) => character.ch
 function scanEscape(bytes: Uint8Array, start: number, end: number): number {
   const letter = start + 1 < end ? bytes[start + 1] : undefined;
   if (letter !== undefined && shortEscapes.has(letter)) return start + 2;
-  if (letter !== 0x75) throw new JsonScanError('an unknown escape', start);
+  if (letter !== 0x75) throw scanError('an unknown escape', start);
   const unit = hexUnit(bytes, start + 2, end);
-  if (unit === 0) throw new JsonScanError('an escaped NUL, which Postgres cannot hold', start);
+  if (unit === 0) throw scanError('an escaped NUL, which Postgres cannot hold', start);
   if (unit < 0xd800 || unit > 0xdfff) return start + 6;
   const isPair =
     unit < 0xdc00 && start + 7 < end && bytes[start + 6] === backslash && bytes[start + 7] === 0x75;
   const low = isPair ? hexUnit(bytes, start + 8, end) : 0;
-  if (low < 0xdc00 || low > 0xdfff) throw new JsonScanError('an unpaired surrogate', start);
+  if (low < 0xdc00 || low > 0xdfff) throw scanError('an unpaired surrogate', start);
   return start + 12;
 }
 
@@ -246,7 +233,7 @@ function hexUnit(bytes: Uint8Array, start: number, end: number): number {
   let unit = 0;
   for (let at = start; at < start + 4; at += 1) {
     const digit = at < end ? hexDigit(bytes[at] as number) : -1;
-    if (digit < 0) throw new JsonScanError('an escape without four hex digits', start - 2);
+    if (digit < 0) throw scanError('an escape without four hex digits', start - 2);
     unit = unit * 16 + digit;
   }
   return unit;
@@ -263,7 +250,7 @@ function scanNumber(bytes: Uint8Array, start: number, end: number): number {
   const digits = start < end && bytes[start] === 0x2d ? start + 1 : start;
   let at = scanDigits(bytes, digits, end);
   if (at - digits > 1 && bytes[digits] === 0x30) {
-    throw new JsonScanError('a number with a leading zero', start);
+    throw scanError('a number with a leading zero', start);
   }
   if (at < end && bytes[at] === 0x2e) at = scanDigits(bytes, at + 1, end);
   if (at < end && ((bytes[at] as number) | 0x20) === 0x65) {
@@ -276,15 +263,15 @@ function scanNumber(bytes: Uint8Array, start: number, end: number): number {
 function scanDigits(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   while (at < end && (bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39) at += 1;
-  if (at === start) throw new JsonScanError('not a value', start);
+  if (at === start) throw scanError('not a value', start);
   return at;
 }
 
 function scanWord(bytes: Uint8Array, start: number, end: number, word: string): number {
-  if (start + word.length > end) throw new JsonScanError('not a value', start);
+  if (start + word.length > end) throw scanError('not a value', start);
   for (let index = 0; index < word.length; index += 1) {
     if (bytes[start + index] !== word.charCodeAt(index)) {
-      throw new JsonScanError('not a value', start);
+      throw scanError('not a value', start);
     }
   }
   return start + word.length;
@@ -292,7 +279,7 @@ function scanWord(bytes: Uint8Array, start: number, end: number, word: string): 
 
 function expectByte(bytes: Uint8Array, at: number, byte: number): number {
   if (bytes[at] === byte) return at + 1;
-  throw new JsonScanError(`expected ${String.fromCharCode(byte)}`, at);
+  throw scanError(`expected ${String.fromCharCode(byte)}`, at);
 }
 
 function doubled(kinds: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -11,23 +11,14 @@ export interface LinePlace {
   readonly eventId?: string | undefined;
 }
 
-/**
- * Why a line is none, while nobody has asked for an error of it. Thrown within a scan, and no Error: to
- * gather a stack takes longer than to scan many a line, and a bad file has millions.
- */
-export class LineFault {
+/** Why a line is none, while nobody has asked for an error of it. */
+export interface LineFault {
   /** Must not quote the line. */
   readonly reason: string;
   /** Where in the line. */
   readonly place: Omit<LinePlace, 'lineNumber'>;
   /** The limit, where the line is nested deeper. */
   readonly maxDepth: number | undefined;
-
-  constructor(reason: string, place: Omit<LinePlace, 'lineNumber'>, maxDepth?: number) {
-    this.reason = reason;
-    this.place = place;
-    this.maxDepth = maxDepth;
-  }
 }
 
 /** The error of a fault: `BACKUP_LINE_INVALID`, or `BACKUP_LIMIT_EXCEEDED` for one past `maxDepth`. */

@@ -4,10 +4,11 @@
 import type { ChangeOp } from './change-row.js';
 import { lineMembers } from './export-line.js';
 import type { LineMember } from './export-line.js';
-import { faultError, LineFault } from './line-invalid.js';
+import { JsonScanError, scanError } from './json-scan-error.js';
+import { faultError } from './line-invalid.js';
+import type { LineFault } from './line-invalid.js';
 import {
   assertEnds,
-  JsonScanError,
   scanColon,
   scanString,
   scanValue,
@@ -70,6 +71,7 @@ export class LineScanner {
   readonly #extraNames = new Set<string>();
   #lineStart = 0;
   #lineEnd = 0;
+  #fault: LineFault | undefined;
 
   constructor({ maxDepth = Infinity }: LineScannerOptions = {}) {
     this.#options = { maxDepth, names: new RisingNames() };
@@ -110,12 +112,12 @@ export class LineScanner {
       this.#scanMembers();
       this.#checkMembers();
       return undefined;
-    } catch (fault) {
-      if (fault instanceof LineFault) return fault;
-      if (!(fault instanceof JsonScanError)) throw fault;
-      const { reason, byteOffset } = fault;
+    } catch (error) {
+      if (error === invalidMember) return this.#fault;
+      if (!(error instanceof JsonScanError)) throw error;
+      const { reason, byteOffset } = error;
       const maxDepth = reason === tooDeep ? this.#options.maxDepth : undefined;
-      return new LineFault(reason, { byteOffset: byteOffset - start }, maxDepth);
+      return { reason, place: { byteOffset: byteOffset - start }, maxDepth };
     }
   }
 
@@ -143,7 +145,7 @@ export class LineScanner {
     const { bytes } = this;
     const end = this.#lineEnd;
     let at = skipWhitespace(bytes, this.#lineStart, end);
-    if (at >= end || bytes[at] !== openBrace) throw new JsonScanError('not an object', at);
+    if (at >= end || bytes[at] !== openBrace) throw scanError('not an object', at);
     at = skipWhitespace(bytes, at + 1, end);
     if (at < end && bytes[at] === closeBrace) {
       assertEnds(bytes, at + 1, end);
@@ -155,14 +157,14 @@ export class LineScanner {
         at = this.#scanOther(at);
       } else {
         const valueAt = skipWhitespace(bytes, at + (spellings[found] as Piece).length, end);
-        if (this.starts[found] !== -1) throw new JsonScanError(repeated, at);
+        if (this.starts[found] !== -1) throw scanError(repeated, at);
         at = this.#scanMember(found, valueAt);
         next = found + 1;
       }
       if (at >= end || bytes[at] !== comma) {
         at = skipWhitespace(bytes, at, end);
         if (at < end && bytes[at] === closeBrace) break;
-        if (at >= end || bytes[at] !== comma) throw new JsonScanError('expected , or }', at);
+        if (at >= end || bytes[at] !== comma) throw scanError('expected , or }', at);
       }
       at = skipWhitespace(bytes, at + 1, end);
     }
@@ -186,10 +188,10 @@ export class LineScanner {
     const name = this.#string(keyStart, keyEnd);
     const index = lineMembers.indexOf(name as LineMember);
     if (index >= 0) {
-      if (this.starts[index] !== -1) throw new JsonScanError(repeated, keyStart);
+      if (this.starts[index] !== -1) throw scanError(repeated, keyStart);
       return this.#scanMember(index, valueStart);
     }
-    if (this.#extraNames.has(name)) throw new JsonScanError(repeated, keyStart);
+    if (this.#extraNames.has(name)) throw scanError(repeated, keyStart);
     const valueEnd = scanValue(bytes, valueStart, this.#lineEnd, this.#options);
     this.extra.push({ name, keyStart, keyEnd, valueStart, valueEnd });
     this.#extraNames.add(name);
@@ -270,10 +272,15 @@ export class LineScanner {
     return decoder.decode(this.bytes.subarray(start, end));
   }
 
-  #invalid(member: LineMember, what: string, eventId?: string): LineFault {
-    return new LineFault(`${member} ${what}`, { member, eventId });
+  /** Takes note of what is wrong with a member. @returns what is to be thrown */
+  #invalid(member: LineMember, what: string, eventId?: string): Error {
+    this.#fault = { reason: `${member} ${what}`, place: { member, eventId }, maxDepth: undefined };
+    return invalidMember;
   }
 }
+
+// One for all, as in json-scan-error: it leads to `check`, and no further.
+const invalidMember = new Error('a member is none');
 
 const repeated = 'a repeated member';
 

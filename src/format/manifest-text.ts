@@ -2,7 +2,8 @@
 // what no manifest has. Time and memory go with the length of the text, whatever it holds.
 
 import { BackupError } from '../errors.js';
-import { JsonScanError, scanMembers, scanValue, skipWhitespace } from './json-scan.js';
+import { scanMembers, scanValue, skipWhitespace } from './json-scan.js';
+import { JsonScanError, scanError } from './json-scan-error.js';
 import type { MemberRange } from './json-scan.js';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -150,7 +151,7 @@ function distinct(
   const members = new Map<string, MemberRange>();
   for (const range of ranges) {
     const name = nameOf(bytes, range);
-    if (members.has(name)) throw new JsonScanError('a repeated member', range.keyStart);
+    if (members.has(name)) throw scanError('a repeated member', range.keyStart);
     members.set(name, range);
   }
   return members;

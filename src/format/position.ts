@@ -35,9 +35,9 @@ export function comparePositions(a: Position, b: Position): number {
 }
 
 // The texts cannot be compared whole: '…00Z' is before '…00.1Z', but 'Z' is above '.'. Without the
-// Z, trimmed fractions order as texts.
+// Z, trimmed fractions order as texts; where both are as long it stands in nobody's way.
 function compareTimestamps(a: string, b: string): number {
-  return a === b ? 0 : compareTexts(a.slice(0, -1), b.slice(0, -1));
+  return a.length === b.length ? compareTexts(a, b) : compareTexts(a.slice(0, -1), b.slice(0, -1));
 }
 
 function compareTexts(a: string, b: string): number {

@@ -1,6 +1,7 @@
 // JSON text that survives unchanged: numbers, spacing and key order stay as they were written.
 
-import { assertJson, JsonScanError, scanMembers } from './json-scan.js';
+import { assertJson, scanMembers } from './json-scan.js';
+import { JsonScanError } from './json-scan-error.js';
 import type { MemberRange } from './json-scan.js';
 
 const encoder = new TextEncoder();

@@ -166,7 +166,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     try {
       const rowNumber = this.#session.countRow();
       const read = this.#reader.read(row, rowNumber);
-      this.#order.follow(read.createdAt, read.id, rowNumber);
+      this.#order.follow({ createdAt: read.createdAt, eventId: read.id }, rowNumber);
       this.#rows.push(read);
     } catch (error) {
       this.#session.failFrom(error);

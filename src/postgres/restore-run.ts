@@ -22,7 +22,7 @@ import type {
 import { RestoreSession } from './restore-session.js';
 import { SliceWriter } from './slice-writer.js';
 import { StageSql } from './stage-sql.js';
-import { isKeyedById, writtenLogOf, writtenLogSql } from './written-log.js';
+import { writtenLogOf, writtenLogSql } from './written-log.js';
 import type { WrittenLog } from './written-log.js';
 
 type ChunkIterator = AsyncIterator<Uint8Array | VerifiedLines>;
@@ -70,7 +70,7 @@ export class RestoreRun {
   async #writeAllNew(staged: StagedFacts, written: WrittenLog): Promise<RestoreReport | undefined> {
     const { dryRun, batchSize } = this.#request;
     // Committed batches could not be taken back, and only a key tells of an id that is taken.
-    if (dryRun || batchSize !== undefined || !isKeyedById(written)) return undefined;
+    if (dryRun || batchSize !== undefined || !written.isUnique) return undefined;
     if (!(await this.#isEmpty())) return undefined;
     const areNew = await this.#writer(staged, written).writeAllNew(this.#onSlice);
     if (!areNew) return undefined;
@@ -80,7 +80,7 @@ export class RestoreRun {
   }
 
   async #planAndWrite(staged: StagedFacts, written: WrittenLog): Promise<RestoreReport> {
-    const planned = await this.#plan(isKeyedById(written));
+    const planned = await this.#plan(written.isUnique);
     const writer = this.#writer(staged, written);
     const { dryRun, onConflict } = this.#request;
     const stops = onConflict === 'stop' && planned.conflictCount > 0;

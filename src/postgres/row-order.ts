@@ -1,7 +1,9 @@
 // Positions rise from row to row, in both lanes: of rows in another order, and of one that came twice, no
 // reader takes an archive.
 
-import { BackupError } from '../errors.js';
+import { orderViolated } from '../format/order-violated.js';
+import { comparePositions } from '../format/position.js';
+import type { Position } from '../format/position.js';
 import { readInt32 } from './copy-frames.js';
 import type { Tuple } from './copy-frames.js';
 import { fieldOf } from './select-log.js';
@@ -33,41 +35,23 @@ export class TupleOrder {
       if (order === 0) order = comparable - (last[index] as number);
       last[index] = comparable;
     }
-    if (order <= 0) throw orderViolated(lineNumber, order);
+    if (order <= 0) throw orderViolated(order, lineNumber, 'row', advice);
   }
 }
 
-/** The order of rows, whose times and ids are as the server writes them. */
+/** The order of rows. */
 export class RowOrder {
-  #time = '';
-  #id = '';
+  #last: Position | undefined;
 
   /** As {@link TupleOrder.follow}. */
-  follow(time: string, id: string, lineNumber: number): void {
-    const order = compareTimes(time, this.#time) || compareTexts(id, this.#id);
-    if (order <= 0) throw orderViolated(lineNumber, order);
-    this.#time = time;
-    this.#id = id;
+  follow(position: Position, lineNumber: number): void {
+    const order = this.#last === undefined ? 1 : comparePositions(position, this.#last);
+    if (order <= 0) throw orderViolated(order, lineNumber, 'row', advice);
+    this.#last = position;
   }
 }
 
-// Of fractions of another length the Z stands in the way: see comparePositions.
-function compareTimes(a: string, b: string): number {
-  return a.length === b.length ? compareTexts(a, b) : compareTexts(a.slice(0, -1), b.slice(0, -1));
-}
-
-function compareTexts(a: string, b: string): number {
-  return a > b ? 1 : a === b ? 0 : -1;
-}
-
-function orderViolated(lineNumber: number, order: number): BackupError<'BACKUP_ORDER_VIOLATED'> {
-  const reason = order < 0 ? 'earlier' : 'repeated';
-  const what =
-    order < 0
-      ? 'should stand before the row before it: times or ids are not what the log is sorted by'
-      : 'is the same event as the row before it: the log needs a unique key on its id';
-  return new BackupError('BACKUP_ORDER_VIOLATED', `row ${lineNumber} of the log ${what}`, {
-    lineNumber,
-    reason,
-  });
-}
+const advice = {
+  earlier: 'times or ids are not what the log is sorted by',
+  repeated: 'the log needs a unique key on its id',
+};

@@ -25,6 +25,8 @@ export interface WrittenLog {
    * neither deferrable, nor partial, nor of expressions.
    */
   readonly key: readonly string[] | undefined;
+  /** Whether the log can hold an event only once: an heir's rows are no business of its parent's key. */
+  readonly isUnique: boolean;
   /**
    * Whether something may change a row on its way in, or hide it: a trigger, a rule, policies that are
    * not the same for reading and for writing.
@@ -36,7 +38,7 @@ export interface WrittenLog {
 /** Asks for it: `$1` schema, `$2` table. */
 export const writtenLogSql = `
   WITH RECURSIVE log AS (
-    SELECT c.oid, c.relhasrules
+    SELECT c.oid, c.relkind, c.relhassubclass, c.relhasrules
       FROM pg_catalog.pg_class AS c
       JOIN pg_catalog.pg_namespace AS n ON n.oid ${eq} c.relnamespace
      WHERE n.nspname ${eq} $1::pg_catalog.text AND c.relname ${eq} $2::pg_catalog.text
@@ -73,6 +75,7 @@ export const writtenLogSql = `
                FROM pg_catalog.pg_index AS i
               WHERE i.indrelid ${eq} log.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
                 AND i.indpred IS NULL AND i.indexprs IS NULL),
+           'isParent', log.relkind ${eq} 'r' AND log.relhassubclass,
            'mayRewrite', log.relhasrules
              OR EXISTS (
                SELECT FROM pg_catalog.pg_trigger AS g
@@ -89,10 +92,10 @@ export const writtenLogSql = `
 
 /** Reads the one row that {@link writtenLogSql} gives. */
 export function writtenLogOf(row: unknown, { columns: { id } }: LogTable): WrittenLog {
-  const { columns, keys, mayRewrite } = JSON.parse(
+  const { columns, keys, isParent, mayRewrite } = JSON.parse(
     (row as { readonly facts: string }).facts,
   ) as WrittenLogFacts;
-  const withId = keys.filter((key) => key.includes(id));
+  const [key] = keys.filter((one) => one.includes(id)).sort((a, b) => a.length - b.length);
   return {
     columns: new Map(
       Object.entries(columns).map(([name, { type, base, isNotNull }]) => [
@@ -100,14 +103,10 @@ export function writtenLogOf(row: unknown, { columns: { id } }: LogTable): Writt
         { type: typeText(type), declared: declaredText(type), base: typeText(base), isNotNull },
       ]),
     ),
-    key: withId.sort((a, b) => a.length - b.length)[0],
+    key,
+    isUnique: key?.length === 1 && !isParent,
     mayRewrite,
   };
-}
-
-/** Whether the log refuses at once an event's id that is there already. */
-export function isKeyedById({ key }: WrittenLog): boolean {
-  return key?.length === 1;
 }
 
 interface WrittenLogFacts {
@@ -122,5 +121,6 @@ interface WrittenLogFacts {
     >
   >;
   readonly keys: readonly (readonly string[])[];
+  readonly isParent: boolean;
   readonly mayRewrite: boolean;
 }

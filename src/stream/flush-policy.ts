@@ -21,8 +21,9 @@ export interface FlushOptions {
   /**
    * Called after each flush: every `flushEvery` lines, on the time limit, and at the end for the
    * lines since the last one. `lines` and `bytes` are totals of what was handed on, which a reader
-   * that is slow or not there yet need not have taken: see {@link FlushProgress}. May be async: the next line waits for it, and calls never overlap. A throw or a
-   * rejection fails the stream with `BACKUP_HOOK_FAILED`.
+   * that is slow or not there yet need not have taken: see {@link FlushProgress}. May be async: the
+   * next line waits for it, and calls never overlap. A throw or a rejection fails the stream with
+   * `BACKUP_HOOK_FAILED`.
    */
   readonly onFlush?: ((progress: FlushProgress) => unknown) | undefined;
   /** How long one call of `onFlush` may take, in milliseconds. Default 30,000. */

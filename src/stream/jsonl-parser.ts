@@ -47,7 +47,7 @@ export interface JsonlParserOptions {
  * ```
  */
 export function parseJsonl(
-  bytes: Chunks,
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: JsonlParserOptions = {},
 ): AsyncIterableIterator<ExportLine> {
   if (!isChunks(bytes)) throw new TypeError('parseJsonl takes an iterable of bytes, or a stream');

@@ -127,6 +127,16 @@ describe('a log that can hold an event more than once', () => {
       assert.equal(await countRows(db), 3);
     }));
 
+  test('is a parent of tables with keys of their own', () =>
+    withEmptyLog(async (db, pool) => {
+      await db.admin.query(`
+        CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (sync_changes);
+        ${again(same)}; ${again(same).replace('INTO sync_changes', 'INTO heir')}`);
+      const report = await restore(pool, text);
+      assert.deepEqual([report.newCount, report.presentCount], [1, 1]);
+      assert.equal(await countRows(db), 3);
+    }));
+
   test('is written once by two restores in batches', () =>
     withEmptyLog(async (db) => {
       await db.admin.query(plain);

@@ -2,12 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import {
-  assertJson,
-  JsonScanError,
-  scanMembers,
-  scanValue,
-} from '../../../src/format/json-scan.js';
+import { assertJson, scanMembers, scanValue } from '../../../src/format/json-scan.js';
+import { JsonScanError } from '../../../src/format/json-scan-error.js';
 
 /** Where a text stops being JSON. */
 function offsetOf(text: string): number {

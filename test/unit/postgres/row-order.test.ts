@@ -40,7 +40,8 @@ const lanes: Readonly<Record<string, (places: readonly Place[]) => unknown>> = {
   RowOrder(places) {
     const order = new RowOrder();
     return followed(places.length, (index) => {
-      order.follow(...places[index]!, index + 1);
+      const [createdAt, eventId] = places[index]!;
+      order.follow({ createdAt, eventId }, index + 1);
     });
   },
   TupleOrder(places) {

@@ -3,12 +3,13 @@
 import { isBackupError } from '../errors.js';
 import type { AnyBackupError } from '../errors.js';
 import { lineOf } from '../format/decode-line.js';
+import { lineInvalid } from '../format/line-invalid.js';
 import { lineIndex, LineScanner } from '../format/line-scan.js';
 import type { ScannedLine } from '../format/scanned-line.js';
 import { hasRepeatedNames } from '../format/repeated-names.js';
 import { encodeUpcast } from '../format/upcast.js';
 import type { VerifiedLines } from '../stream/archive-port.js';
-import { LineSplitter, longestLineBytes } from '../stream/line-splitter.js';
+import { LineSplitter, longestLineBytes, notUtf8 } from '../stream/line-splitter.js';
 import type { CopyIn } from './copy-in.js';
 import type { RestoreRequest } from './restore-options.js';
 import { listedCount } from './restore-report.js';
@@ -77,12 +78,8 @@ export class LineStager {
   async feed(chunk: Uint8Array): Promise<void> {
     const splitter = this.#splitter;
     splitter.feed(chunk);
-    while (splitter.next()) {
-      const { bytes, start, end, lineNumber } = splitter;
-      this.#stage(lineNumber, () => {
-        this.#scan.scan(bytes, start, end, lineNumber);
-        return this.#scan;
-      });
+    while (splitter.advance()) {
+      this.#stage(splitter.lineNumber, () => this.#scanned(splitter));
       const drained = this.#sent();
       if (drained !== undefined) await drained;
     }
@@ -103,7 +100,9 @@ export class LineStager {
    * @throws Error when the server has not taken every line
    */
   async finish(): Promise<void> {
-    this.#splitter.finish();
+    this.#orRefuse(this.#splitter.lineNumber + 1, () => {
+      this.#splitter.finish();
+    });
     const drained = this.#copy.write(this.#staged.takeLast());
     if (drained !== undefined) await drained;
     const rowCount = await this.#copy.finish();
@@ -132,9 +131,15 @@ export class LineStager {
       : this.#copy.write(this.#staged.take())?.then(this.#onDrain);
   }
 
+  #scanned({ isUtf8, bytes, start, end, lineNumber }: LineSplitter): ScannedLine {
+    if (!isUtf8) throw lineInvalid(notUtf8, { lineNumber });
+    this.#scan.scan(bytes, start, end, lineNumber);
+    return this.#scan;
+  }
+
   #stage(lineNumber: number, scanned: () => ScannedLine): void {
     this.#lineCount = lineNumber;
-    try {
+    this.#orRefuse(lineNumber, () => {
       const given = scanned();
       const hasRepeated = !given.areNamesRising && this.#holdsRepeatedNames(given);
       const scan = this.#upcast(given, lineNumber);
@@ -142,6 +147,13 @@ export class LineStager {
       this.#byteCount += scan.byteCount;
       if (hasRepeated) this.#repeatedNameCount += 1;
       this.#noteIgnored(scan);
+    });
+  }
+
+  /** A dry run lists what a restore fails for. */
+  #orRefuse(lineNumber: number, take: () => void): void {
+    try {
+      take();
     } catch (error) {
       if (!this.#request.dryRun || !isBackupError(error)) throw error;
       this.#refuse(error, lineNumber);
@@ -181,6 +193,7 @@ export class LineStager {
   }
 
   #refuse({ code, message }: AnyBackupError, lineNumber: number): void {
+    this.#lineCount = lineNumber;
     this.#refusedCount += 1;
     if (this.#refused.length < listedCount) this.#refused.push({ code, message, lineNumber });
   }

@@ -177,6 +177,32 @@ test('a dry run lists what would be refused, counts the rest and writes nothing'
     assert.deepEqual([clean.ok, clean.newCount, clean.presentCount], [true, 1, 1]);
   }));
 
+test('L1 L5 a dry run lists lines that are not UTF-8 and one that is cut, as any other', () =>
+  withEmptyLog(async (db, pool) => {
+    const [before, after] = lineText(2, { id: '"?"' }).split('?') as [string, string];
+    const bytes = [
+      Buffer.from(lineText(1) + before),
+      Buffer.from([0xff]),
+      Buffer.from(after + lineText(3) + lineText(4).slice(0, -1)),
+    ];
+    const report = await restore(pool, bytes, { dryRun: true });
+    assert.deepEqual(
+      report.refused.map(({ code, lineNumber }) => [code, lineNumber]),
+      [
+        ['BACKUP_LINE_INVALID', 2],
+        ['BACKUP_LINE_INVALID', 4],
+      ],
+    );
+    const { ok, lineCount, newCount, refusedCount } = report;
+    assert.deepEqual(
+      { ok, lineCount, newCount, refusedCount },
+      { ok: false, lineCount: 4, newCount: 2, refusedCount: 2 },
+    );
+    const error = await failsWith(restore(pool, bytes), 'BACKUP_LINE_INVALID');
+    assert.equal(error.details.lineNumber, 2);
+    assert.equal(await countRows(db), 0);
+  }));
+
 describe('F4 row-level security that would not hold', () => {
   test('a superuser, a table without it and a view are refused', () =>
     withDatabase(async (db) => {

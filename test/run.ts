@@ -11,6 +11,9 @@ import { SERVER_VARIABLES } from './support/server.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TIME_LIMIT_MS = 300_000;
+const TIME_LIMIT_FLAG = '--test-timeout=';
+// From Node 24 on, its limit holds for tests, and no longer for a file whose tests are over.
+const SILENCE_PER_TIME_LIMIT = 1.5;
 // These need no server, and are quicker without one.
 const SERVERLESS = ['test/unit/', 'test/property/', 'test/types/', 'test/archive/', 'test/sweep/'];
 
@@ -33,15 +36,27 @@ function selectFiles(files: readonly string[], filters: readonly string[]): read
     : files.filter((file) => filters.some((filter) => file.includes(filter)));
 }
 
+/** The time limit that the flags give, or the usual one. */
+function timeLimitOf(flags: readonly string[]): number {
+  const flag = flags.find((flag) => flag.startsWith(TIME_LIMIT_FLAG));
+  return flag === undefined ? TIME_LIMIT_MS : Number(flag.slice(TIME_LIMIT_FLAG.length));
+}
+
 interface TestRun {
   readonly exitCode: number;
   readonly output: string;
 }
 
+interface TestRunOptions {
+  readonly environment: NodeJS.ProcessEnv;
+  /** How long nothing may come out of the tests. */
+  readonly silenceMs: number;
+}
+
 /** Runs node's test runner with its output passed through and kept. */
 async function runNodeTests(
   args: readonly string[],
-  environment: NodeJS.ProcessEnv,
+  { environment, silenceMs }: TestRunOptions,
 ): Promise<TestRun> {
   const colours = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {};
   const child = spawn(process.execPath, args, {
@@ -51,7 +66,14 @@ async function runNodeTests(
   });
   const stopForwarding = forwardSignals(child);
   let output = '';
+  const silence = setTimeout(() => {
+    console.error(
+      `\nNot a success: the tests timed out after ${String(silenceMs)}ms without a word.`,
+    );
+    child.kill();
+  }, silenceMs);
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    silence.refresh();
     process.stdout.write(text);
     output += text;
   });
@@ -64,6 +86,7 @@ async function runNodeTests(
     });
     return { exitCode, output: stripVTControlCharacters(output) };
   } finally {
+    clearTimeout(silence);
     stopForwarding();
   }
 }
@@ -97,6 +120,7 @@ async function main(args: readonly string[]): Promise<number> {
   const flags = args.filter((arg) => arg.startsWith('-'));
   const filters = args.filter((arg) => !arg.startsWith('-'));
   const files = selectFiles(await findTestFiles(), filters);
+  const timeLimitMs = timeLimitOf(flags);
   const needsServer = files.some((file) => !SERVERLESS.some((folder) => file.startsWith(folder)));
   const server = needsServer ? await connectOrStart({ needsSuperuser: true }) : undefined;
   try {
@@ -106,14 +130,17 @@ async function main(args: readonly string[]): Promise<number> {
         '--test',
         '--test-concurrency=2',
         '--test-reporter=spec',
-        `--test-timeout=${String(TIME_LIMIT_MS)}`,
-        ...flags,
+        `--test-timeout=${String(timeLimitMs)}`,
+        ...flags.filter((flag) => !flag.startsWith(TIME_LIMIT_FLAG)),
         ...files,
       ],
       {
-        ...(server !== undefined && { [SERVER_VARIABLES.url]: server.superuserUrl }),
-        ...(server !== undefined &&
-          'pid' in server && { [SERVER_VARIABLES.pid]: String(server.pid) }),
+        environment: {
+          ...(server !== undefined && { [SERVER_VARIABLES.url]: server.superuserUrl }),
+          ...(server !== undefined &&
+            'pid' in server && { [SERVER_VARIABLES.pid]: String(server.pid) }),
+        },
+        silenceMs: timeLimitMs * SILENCE_PER_TIME_LIMIT,
       },
     );
     if (run.exitCode !== 0) return run.exitCode;

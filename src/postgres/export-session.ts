@@ -148,13 +148,14 @@ export class ExportSession {
     if (this.#isOver) return;
     this.#failure = { error };
     this.#letGo();
+    // First, since a destroyed socket may not be paused any more: one that was just resumed would hand
+    // out what it has buffered all the same.
+    this.#socket?.pause();
     // Released as broken, the client is destroyed: its socket closes whatever it was doing, and the
     // server drops the work. Our error listener stays for what the dying client may still say.
     giveBack(this.#client, true);
     // After an error of the server's, `pg` says goodbye and waits for an answer, which a paused or
     // dead connection never gives, and the pool waits with it.
-    // Paused first: a socket that was just resumed would hand out what it has buffered all the same.
-    this.#socket?.pause();
     this.#socket?.destroy();
     this.#rejectGuarded?.(error);
     this.#listener.onFailure(error);

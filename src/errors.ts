@@ -259,6 +259,15 @@ export function isBackupError(error: unknown, code?: BackupErrorCode): boolean {
   return error instanceof BackupError && (code === undefined || error.code === code);
 }
 
+// Of the system or of Node, not an SQLSTATE.
+const systemCode = /^[A-Z][A-Z0-9_]{2,63}$/;
+
+/** The code by which the system or Node names an error, such as `ENOENT`; fit for any message. */
+export function systemCodeOf(error: unknown): string | undefined {
+  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' && systemCode.test(code) ? code : undefined;
+}
+
 // Names and codes are identifiers; whatever does not look like one may be data and is dropped.
 const identifier = /^[A-Za-z_][A-Za-z0-9_]{0,63}$|^[0-9A-Z]{5}$/;
 

@@ -10,10 +10,10 @@ export function archiveInvalid(
   cause?: unknown,
 ): BackupError<'BACKUP_ARCHIVE_INVALID'> {
   const { entry, byteOffset } = at;
-  const where =
-    (entry === undefined ? '' : ` (${entry})`) +
-    (byteOffset === undefined ? '' : ` at byte ${byteOffset}`);
-  const message = `not a whole archive: ${reason}${where}`;
+  const where = [entry, byteOffset === undefined ? undefined : `byte ${byteOffset}`]
+    .filter((part) => part !== undefined)
+    .join(', ');
+  const message = `not a whole archive: ${reason}${where === '' ? '' : ` (${where})`}`;
   return new BackupError('BACKUP_ARCHIVE_INVALID', message, { reason, ...at }, cause);
 }
 

@@ -2,7 +2,7 @@
 
 import { finished } from 'node:stream';
 import type { Writable } from 'node:stream';
-import { BackupError } from '../errors.js';
+import { BackupError, systemCodeOf } from '../errors.js';
 
 /** Options of a {@link ByteSink}. */
 export interface ByteSinkOptions {
@@ -147,7 +147,9 @@ export class ByteSink {
   };
 
   #failed(cause: unknown): BackupError {
-    const message = 'the destination of the archive failed: what it holds is no archive';
+    const code = systemCodeOf(cause);
+    const what = `the destination of the archive failed${code === undefined ? '' : ` with ${code}`}`;
+    const message = `${what}: what it holds is no archive`;
     return new BackupError('BACKUP_SINK_FAILED', message, this.#place, cause);
   }
 

@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { BackupError, isBackupError } from '../errors.js';
+import { BackupError, isBackupError, systemCodeOf } from '../errors.js';
 import { archiveInvalid } from './archive-invalid.js';
 
 /** Bytes that stay where they are. From a path the file is opened once: what is verified is read. */
@@ -95,12 +95,8 @@ async function readSome(
 }
 
 function sourceFailed(what: 'opened' | 'read', cause: unknown): BackupError {
-  return new BackupError(
-    'BACKUP_SOURCE_FAILED',
-    `the archive could not be ${what}: see cause.code`,
-    { stage: 'read', rowCount: 0 },
-    cause,
-  );
+  const message = `the archive could not be ${what}: ${systemCodeOf(cause) ?? 'see cause'}`;
+  return new BackupError('BACKUP_SOURCE_FAILED', message, { stage: 'read', rowCount: 0 }, cause);
 }
 
 function noRegularFile(): BackupError {

@@ -2,7 +2,7 @@
 
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { BackupError, isBackupError } from '../errors.js';
+import { BackupError, isBackupError, systemCodeOf } from '../errors.js';
 import { StoppableBytes } from './stoppable-bytes.js';
 
 /** Bytes to seal or to unseal: a path, the bytes, or a stream of them. */
@@ -43,7 +43,7 @@ async function* inOneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, 
 
 function pathFailed(cause: unknown): unknown {
   if (isBackupError(cause)) return cause;
-  const { code = 'see cause', syscall } = cause as NodeJS.ErrnoException;
-  const message = `the input could not be ${syscall === 'read' ? 'read' : 'opened'}: ${code}`;
+  const what = (cause as NodeJS.ErrnoException).syscall === 'read' ? 'read' : 'opened';
+  const message = `the input could not be ${what}: ${systemCodeOf(cause) ?? 'see cause'}`;
   return new BackupError('BACKUP_SOURCE_FAILED', message, { stage: 'read', rowCount: 0 }, cause);
 }

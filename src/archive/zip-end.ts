@@ -16,6 +16,12 @@ const endBytes = 22;
 const locatorBytes = 20;
 const end64Bytes = 56;
 
+/** What else of this library's a file may be, by its first bytes. */
+const otherKinds = [
+  ['age-encryption.org/', 'it is sealed: unsealArchive opens it'],
+  ['{"', 'it holds bare lines: parseJsonl and restoreToPostgres read them'],
+] as const;
+
 /**
  * Reads the end records (APPNOTE 6.3.10, sections 4.3.14 to 4.3.16).
  *
@@ -26,7 +32,12 @@ export async function readDirectoryPlace(file: FileBytes): Promise<DirectoryPlac
   if (endAt < 0) throw archiveInvalid('shorter than any zip');
   const end = await file.read(endAt, endBytes);
   if (end.readUInt32LE(0) !== 0x06054b50 || end.readUInt16LE(20) !== 0) {
-    throw archiveInvalid('not a zip, or cut off, or with something after its end', {
+    const start = await file.read(0, endBytes);
+    const other = otherKinds.find(([firstBytes]) =>
+      start.toString('latin1').startsWith(firstBytes),
+    );
+    if (other !== undefined) throw archiveInvalid(other[1]);
+    throw archiveInvalid('no zip, or cut off, or with something after its end', {
       byteOffset: endAt,
     });
   }

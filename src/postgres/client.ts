@@ -4,6 +4,8 @@ import type { EventEmitter } from 'node:events';
 
 /** What gives clients: a `pg.Pool`. */
 export interface PgPool {
+  /** Whether it has been ended, or is about to be, and gives no more clients. */
+  readonly ending?: boolean;
   connect(): Promise<PgClient>;
 }
 

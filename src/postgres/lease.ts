@@ -16,10 +16,12 @@ export interface Lessee {
  * Leases a client that is in no transaction.
  *
  * @returns undefined when it came too late: it is back in the pool
- * @throws BackupError `BACKUP_SOURCE_FAILED` for what is no client of `pg`; what the pool throws
+ * @throws BackupError `BACKUP_SOURCE_FAILED` for a pool that was ended and for what is no client of
+ * `pg`; what the pool throws
  */
 export async function leaseClient(pool: PgPool, lessee: Lessee): Promise<PgClient | undefined> {
   for (;;) {
+    if (pool.ending === true) throw clientUnusable('the pool has been ended', lessee.place);
     const client = await pool.connect();
     if (lessee.isOver()) {
       // As good as new for the next one.

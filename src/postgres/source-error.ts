@@ -1,6 +1,6 @@
 // Errors of the driver and of the server as this library's own.
 
-import { BackupError } from '../errors.js';
+import { BackupError, systemCodeOf } from '../errors.js';
 import type { SourceStage } from '../errors.js';
 
 /** Where an export is when something happens to it. */
@@ -12,7 +12,6 @@ export interface SourcePlace {
 
 // Every SQLSTATE has a digit in it; EPIPE has not.
 const sqlStatePattern = /^(?=.*[0-9])[0-9A-Z]{5}$/;
-const systemCodePattern = /^[A-Z][A-Z0-9_]{2,63}$/;
 const insufficientPrivilege = '42501';
 
 const stageTexts: Readonly<Record<SourceStage, string>> = {
@@ -40,8 +39,7 @@ export function sourceFailed(
   const code = (cause as { readonly code?: unknown } | undefined)?.code;
   const sqlState = typeof code === 'string' && sqlStatePattern.test(code) ? code : undefined;
   const where = place.stage === 'connect' ? '' : ` (${place.relation}, ${place.rowCount} rows)`;
-  const systemCode = typeof code === 'string' && systemCodePattern.test(code) ? code : undefined;
-  const what = sqlState === undefined ? systemCode : `SQLSTATE ${sqlState}`;
+  const what = sqlState === undefined ? systemCodeOf(cause) : `SQLSTATE ${sqlState}`;
   const advice =
     sqlState === insufficientPrivilege ? `; the role needs ${neededPrivileges[place.stage]}` : '';
   return new BackupError(

@@ -163,6 +163,17 @@ describe('an open archive', () => {
     }
   });
 
+  test('is refused with advice where the file is another of this library’s', async () => {
+    const others = [
+      [`age-encryption.org/v1\n-> X25519 ${'x'.repeat(64)}`, /unsealArchive/],
+      [`{"eventId":"${'x'.repeat(64)}`, /parseJsonl/],
+    ] as const;
+    for (const [text, advice] of others) {
+      const { details } = await failsWith(openArchive(Buffer.from(text)), 'BACKUP_ARCHIVE_INVALID');
+      assert.match(details.reason, advice);
+    }
+  });
+
   test('stops at an abort with its reason', async () => {
     await using archive = await openArchive(file);
     const reason = { why: 'enough' };

@@ -89,6 +89,16 @@ for (const lane of lanes) {
     });
   }
 
+  test(`${lane.name}: a pool that was ended is told as such, and is not asked`, async () => {
+    const pool = new pg.Pool({ connectionString: 'postgres://nobody@127.0.0.1:1/none' });
+    await pool.end();
+    const error = await failsWith(
+      lane.export(pool, { userId: USER }).text(),
+      'BACKUP_SOURCE_FAILED',
+    );
+    assert.deepEqual([error.details.stage, error.cause], ['connect', undefined]);
+  });
+
   test(`${lane.name}: a listener of the pool's that throws at the release fails the export, and the pool recovers`, () =>
     withLog(async (db) => {
       const pool = db.pool();

@@ -116,7 +116,7 @@ export interface BackupErrorDetails {
   readonly BACKUP_ENTRY_MISSING: { readonly entry: string };
   /** An entry that the format does not name. `entryIndex`: from 0, in the directory's order. */
   readonly BACKUP_ENTRY_UNEXPECTED: { readonly reason: string; readonly entryIndex: number };
-  /** The manifest is none. `byteOffset`: from 0, within `manifest.json`. */
+  /** Not a valid manifest. `byteOffset`: from 0, within `manifest.json`. */
   readonly BACKUP_MANIFEST_INVALID: {
     readonly reason: string;
     readonly member?: string;

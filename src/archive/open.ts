@@ -45,7 +45,7 @@ export interface OpenArchiveOptions extends ArchiveLimitOptions {
  * was verified is what is read; close it with `await using`.
  *
  * @param file - a path, or the archive's bytes, which must not change while it is open
- * @throws TypeError or RangeError for options that are none; BackupError `BACKUP_SOURCE_FAILED`,
+ * @throws TypeError or RangeError for invalid options; BackupError `BACKUP_SOURCE_FAILED`,
  * `BACKUP_ARCHIVE_INVALID`, `BACKUP_FORMAT_UNSUPPORTED`, `BACKUP_LIMIT_EXCEEDED`,
  * `BACKUP_ENTRY_MISSING`, `BACKUP_ENTRY_UNEXPECTED`, `BACKUP_MANIFEST_INVALID`,
  * `BACKUP_SIGNATURE_MISSING`, `BACKUP_SIGNATURE_INVALID`, `BACKUP_KEY_UNTRUSTED`

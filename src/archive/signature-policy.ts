@@ -7,7 +7,7 @@ import type { SignaturePolicy } from './signature.js';
 /**
  * Checks the options.
  *
- * @throws TypeError for keys that are none, and for a signature required of nobody
+ * @throws TypeError for what is not a key, and for a signature required of nobody
  */
 export function signaturePolicyOf(options: {
   readonly trustedKeys?: readonly PublicKey[] | undefined;

@@ -41,7 +41,7 @@ export const verifyOptionNames = [
  *
  * @param file - a path, or the archive's bytes
  * @returns the report; an archive that is damaged is no error
- * @throws TypeError or RangeError for options that are none; BackupError `BACKUP_SOURCE_FAILED` when
+ * @throws TypeError or RangeError for invalid options; BackupError `BACKUP_SOURCE_FAILED` when
  * the file cannot be read; `signal.reason` after an abort
  *
  * @example

@@ -86,7 +86,7 @@ const optionNames = [
  * @param destination - takes the bytes; its back-pressure is obeyed. Nobody else writes into it or
  * ends it
  * @returns the manifest
- * @throws TypeError or RangeError for options that are none, when events are another user's, and when
+ * @throws TypeError or RangeError for invalid options, when events are another user's, and when
  * `summary()` does not tell what the bytes were or is nothing that a manifest can hold;
  * BackupError `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; `BACKUP_ORDER_VIOLATED` for a
  * `ChangeSource` whose rows do not rise by `(createdAt, id)`; `BACKUP_LIMIT_EXCEEDED` when the manifest

@@ -17,7 +17,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  * are SQL NULL, JSON `null` or `{}`, and passed on untouched otherwise.
  *
  * @throws BackupError `BACKUP_ROW_UNMAPPABLE` naming the member and the event: a time that is
- * infinite or outside the years 1 to 9999, an op or version that is none, a text that is missing,
+ * infinite or outside the years 1 to 9999, an invalid op or version, a text that is missing,
  * an `extra` that is no Map
  *
  * @example

@@ -45,7 +45,7 @@ const maxUnicodeBytes = 128;
  * from the whole id is put behind it, so that `日本` and `中国` in one folder do not overwrite each
  * other. The tag is no digest: ids can be made that share one.
  *
- * @throws TypeError for options that are none
+ * @throws TypeError for invalid options
  *
  * @example
  * ```ts

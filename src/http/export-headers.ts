@@ -19,7 +19,7 @@ const mediaTypes = { jsonl: 'application/x-ndjson', archive: 'application/zip' }
  *
  * Every value is printable ASCII, whatever the user id is.
  *
- * @throws TypeError for options that are none
+ * @throws TypeError for invalid options
  *
  * @example
  * ```ts

@@ -56,7 +56,7 @@ export interface PgChangeSource extends ChangeSource {
  * too.
  *
  * @param pool - a `pg.Pool`; the source leases one client from it
- * @throws TypeError or RangeError at once for options that are none; when read: BackupError
+ * @throws TypeError or RangeError at once for invalid options; when read: BackupError
  * `BACKUP_SOURCE_FAILED`, `BACKUP_SOURCE_STALLED`, `BACKUP_SINK_STALLED`, `BACKUP_TENANCY_UNSAFE`,
  * `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE` for a row that is no `ChangeRow`,
  * `BACKUP_ORDER_VIOLATED` for one that is not after the row before it, such as an event that a log

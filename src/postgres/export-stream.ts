@@ -56,7 +56,7 @@ export interface PgExportStream extends Readable {
  * the first read.
  *
  * @param pool - a `pg.Pool`; the stream leases one client from it
- * @throws TypeError or RangeError at once for options that are none; the stream fails with
+ * @throws TypeError or RangeError at once for invalid options; the stream fails with
  * BackupError `BACKUP_SOURCE_FAILED`, `BACKUP_SOURCE_STALLED`, `BACKUP_SINK_STALLED`,
  * `BACKUP_TENANCY_UNSAFE`, `BACKUP_TENANCY_MISMATCH`, `BACKUP_ROW_UNMAPPABLE`, `BACKUP_ORDER_VIOLATED`
  * (an event that a log without a unique key holds twice), `BACKUP_HOOK_FAILED`; with `signal.reason`

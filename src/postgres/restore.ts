@@ -31,7 +31,7 @@ import { RestoreRun } from './restore-run.js';
  * checked line by line
  * @returns what was done; with `dryRun` what would be done. An id that another user's event has is
  * only found by writing
- * @throws TypeError or RangeError at the call for options that are none; BackupError: what verifying
+ * @throws TypeError or RangeError at the call for invalid options; BackupError: what verifying
  * the archive finds; `BACKUP_LINE_INVALID`, `BACKUP_LIMIT_EXCEEDED`, `BACKUP_SCHEMA_UNSUPPORTED`,
  * `BACKUP_UPCAST_FAILED`, `BACKUP_RESTORE_CONFLICT`, `BACKUP_TENANCY_UNSAFE`,
  * `BACKUP_TENANCY_MISMATCH`, `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`, `BACKUP_SOURCE_STALLED`,

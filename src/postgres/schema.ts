@@ -36,7 +36,7 @@ export interface SyncChangesSqlOptions extends MigrateSyncChangesOptions {
  * nothing, as one statement; runs inside a transaction of the host's as well.
  *
  * @param client - a `pg.Client`, `pg.PoolClient` or `pg.Pool` of a role that may do this
- * @throws TypeError for options that are none; what `pg` throws otherwise
+ * @throws TypeError for invalid options; what `pg` throws otherwise
  *
  * @example
  * ```ts
@@ -59,7 +59,7 @@ export async function migrateSyncChanges(
  * The same as text, for a host's own migrations.
  *
  * @returns one statement, or two with `concurrently`
- * @throws TypeError for options that are none
+ * @throws TypeError for invalid options
  */
 export function syncChangesSql(options: SyncChangesSqlOptions = {}): string {
   refuseUnknown('syncChangesSql', options, ['schema', 'table', 'rowSecurity', 'concurrently']);

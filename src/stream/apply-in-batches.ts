@@ -73,7 +73,7 @@ const waitingBatches = 64;
  *
  * @param lines - from an archive's `lines()` or `parseJsonl`, upcast if need be. An archive proves
  * only at its end that it was whole: verify it first
- * @throws TypeError or RangeError for options that are none; BackupError `BACKUP_HOOK_FAILED`;
+ * @throws TypeError or RangeError for invalid options; BackupError `BACKUP_HOOK_FAILED`;
  * `signal.reason` after an abort; what `lines` throws
  *
  * @example

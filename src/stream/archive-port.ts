@@ -146,11 +146,11 @@ export interface Archive extends AsyncDisposable {
   /** Reads everything and tells what is wrong; rejects only when it could not look. */
   verify(options?: ArchiveVerifyOptions): Promise<VerifyReport>;
   /**
-   * Verifies as `verify()` does and hands on the valid lines on the way, for who writes them somewhere
+   * Verifies as `verify()` does and hands on the valid lines on the way, for whoever writes them somewhere
    * in the same pass. The report is what the generator returns; until it is there nothing is proven,
    * so commit nothing before. Whatever of the lines is not taken is verified all the same.
    *
-   * @throws TypeError or RangeError at once for options that are none; when read as `verify()` rejects
+   * @throws TypeError or RangeError at once for invalid options; when read as `verify()` rejects
    */
   verifiedLines(
     options?: VerifiedLinesOptions,

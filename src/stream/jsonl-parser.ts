@@ -33,7 +33,7 @@ export interface JsonlParserOptions {
  *
  * @param bytes - JSONL, cut anywhere; an error that it throws is passed on as it is
  * @returns the lines in their order; can be iterated once
- * @throws TypeError or RangeError at once for options that are none; when read: BackupError
+ * @throws TypeError or RangeError at once for invalid options; when read: BackupError
  * `BACKUP_LINE_INVALID` with `lineNumber`, `BACKUP_LIMIT_EXCEEDED`
  *
  * @example

@@ -39,7 +39,7 @@ const pieceBytes = 64 * 1024;
  * Back-pressure is obeyed within a batch too. `end` means that every line was handed on and every
  * flush hook has come back; an error of mapper or hook destroys the stream.
  *
- * @throws TypeError or RangeError for options that are none
+ * @throws TypeError or RangeError for invalid options
  *
  * @example
  * ```ts

@@ -6,7 +6,7 @@ import type { SinkStage } from '../errors.js';
 import { listenForAbort } from '../stream/abort-listening.js';
 import type { PgClient, PgPool, PgResult } from './client.js';
 import { CopyIn } from './copy-in.js';
-import type { ExportRequest } from './export-options.js';
+import type { LogScope } from './export-options.js';
 import { giveBack, leaseClient } from './lease.js';
 import { relationOf } from './log-table.js';
 import { applySettings, beginTransaction, checkLog, checkSettings } from './scope.js';
@@ -17,7 +17,7 @@ import { StallWatch } from './stall-watch.js';
 /** A leased client between BEGIN and COMMIT, or destruction. */
 export class RestoreSession {
   readonly #pool: PgPool;
-  readonly #scope: ExportRequest;
+  readonly #scope: LogScope;
   readonly #watch: StallWatch;
   readonly #waiting = new Set<(error: unknown) => void>();
   #failure: { readonly error: unknown } | undefined;
@@ -31,7 +31,7 @@ export class RestoreSession {
   readonly #durationTimer: NodeJS.Timeout;
   readonly #stopListening: () => void;
 
-  constructor(pool: PgPool, scope: ExportRequest) {
+  constructor(pool: PgPool, scope: LogScope) {
     this.#pool = pool;
     this.#scope = scope;
     this.#watch = new StallWatch(({ limit, limitMs }) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { type TestDatabase } from '../support/database.js';
+import type { TestDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { countRows, lineText, restore, withEmptyLog } from '../support/restored.js';
 import { startWireProxy } from '../support/wire-proxy.js';

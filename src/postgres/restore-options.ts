@@ -42,8 +42,9 @@ export interface RestoreOptions
   readonly onConflict?: 'stop' | 'keep-existing' | 'report' | undefined;
   /**
    * Give events new ids, derived from this user and the old id, so that another user's archive can
-   * be restored and restoring it again is harmless. Ids of the user's own archive stay as they are;
-   * whose bare lines are is not known. Default false: another user's archive is refused.
+   * be restored and restoring it again is harmless. Events of the user's own archive keep their ids.
+   * Bare lines do not say whose they are and always get new ids. Default false: another user's
+   * archive is refused.
    */
   readonly remapUser?: boolean | undefined;
   /**

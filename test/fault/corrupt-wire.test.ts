@@ -22,13 +22,14 @@ for (const lane of lanes) {
       await fillLog(db, { rowCount: 5 });
       await using proxy = await startWireProxy(db.address);
       const pool = db.pool({ connectionString: proxy.url(db.url()), maxUses: 1 });
-      const options = { userId: USER, batchSize: 2, stallTimeoutMs: 150, connectTimeoutMs: 1_000 };
+      const patient = { userId: USER, batchSize: 2 };
+      const options = { ...patient, stallTimeoutMs: 150, connectTimeoutMs: 1_000 };
 
       const pieces: Buffer[] = [];
       proxy.watch(
         (direction, piece) => direction === 'toClient' && pieces.push(Buffer.from(piece)),
       );
-      const whole = await collectBytes(lane.export(pool, options).stream);
+      const whole = await collectBytes(lane.export(pool, patient).stream);
       const offsets = contentOffsetsOf(Buffer.concat(pieces));
 
       const outcomes = new Map<string, number>();

@@ -1,7 +1,7 @@
 // An archive for reading: refused unless its container, manifest and signature hold; then bytes and
 // lines, proven at their end.
 
-import { BackupError } from '../errors.js';
+import type { BackupError } from '../errors.js';
 import type { ExportLine } from '../format/export-line.js';
 import type { Manifest } from '../format/manifest.js';
 import type {
@@ -16,6 +16,7 @@ import type {
 import { parseJsonl } from '../stream/jsonl-parser.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { integerOption, refuseUnknown, signalOption } from '../options.js';
+import { manifestWrong } from './archive-invalid.js';
 import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
@@ -184,10 +185,7 @@ class ZipArchive implements Archive {
     if (version >= schemaVersionMin && version <= schemaVersionMax) return;
     const member = version < schemaVersionMin ? 'schemaVersionMin' : 'schemaVersionMax';
     const reason = `line ${lineNumber} is outside the range of versions that it tells`;
-    throw new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json: ${member}: ${reason}`, {
-      reason,
-      member,
-    });
+    throw manifestWrong(reason, member);
   }
 
   #assertOpen(): void {

@@ -6,6 +6,7 @@ import type { Manifest } from '../format/manifest.js';
 import type { ArchiveVerifyOptions, VerifiedLines, VerifyReport } from '../stream/archive-port.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { integerOption, refuseUnknown, signalOption } from '../options.js';
+import { manifestWrong } from './archive-invalid.js';
 import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
@@ -145,7 +146,7 @@ async function* verifiedFile(
   const manifest = opened?.manifest;
   const { openedManifest } = request;
   if (openedManifest !== undefined && opened?.bytes.equals(openedManifest) === false) {
-    report.add(manifestReplaced());
+    report.add(manifestWrong('not the one that was there when the archive was opened'));
   }
   if (manifest !== undefined) checkExpectations(manifest, request, report);
   try {
@@ -163,16 +164,8 @@ function checkExpectations(manifest: Manifest, request: VerifyRequest, report: R
     report.addUnexpected(new BackupError('BACKUP_TENANCY_MISMATCH', message, details));
   }
   if (request.expectArchiveId !== undefined && manifest.archiveId !== request.expectArchiveId) {
-    const reason = 'not the id that the caller expects';
-    const message = `manifest.json: archiveId: ${reason}`;
-    const details = { reason, member: 'archiveId' };
-    report.addUnexpected(new BackupError('BACKUP_MANIFEST_INVALID', message, details));
+    report.addUnexpected(manifestWrong('not the id that the caller expects', 'archiveId'));
   }
-}
-
-function manifestReplaced(): BackupError<'BACKUP_MANIFEST_INVALID'> {
-  const reason = 'not the one that was there when the archive was opened';
-  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json is ${reason}`, { reason });
 }
 
 async function* checkedEvents(

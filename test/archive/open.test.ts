@@ -219,8 +219,10 @@ test('a read that fails, whichever it is, is told and not taken for damage', asy
 
 test('C14 a bomb costs no more than what its header tells', async () => {
   const bomb = archiveVectors().find(({ name }) => name.startsWith('LIMIT_EXCEEDED-C14'))!;
-  await failsWith(
+  const { details } = await failsWith(
     openArchive(bomb.bytes).then(async (archive) => collect(archive.bytes())),
     'BACKUP_LIMIT_EXCEEDED',
   );
+  assert.equal(details.entry, 'events.jsonl');
+  assert.equal(details.limit, 'declaredBytes');
 });

@@ -3,7 +3,33 @@
 import { finished } from 'node:stream';
 import type { Writable } from 'node:stream';
 import { BackupError, systemCodeOf } from '../errors.js';
+import { integerOption, maxTimerMs, signalOption } from '../options.js';
 import { listenForAbort } from '../stream/abort-listening.js';
+
+/** What callers say of a destination. */
+export interface DestinationOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly sinkStallTimeoutMs?: number | undefined;
+}
+
+/**
+ * Checks a destination and what the caller says of it, before either is touched.
+ *
+ * @throws TypeError or RangeError
+ */
+export function checkDestination(
+  destination: Writable,
+  { signal, sinkStallTimeoutMs = 120_000 }: DestinationOptions,
+): Pick<ByteSinkOptions, 'signal' | 'stallTimeoutMs'> {
+  if (typeof destination?.write !== 'function' || !destination.writable) {
+    throw new TypeError('the destination must be a Writable that is neither ended nor destroyed');
+  }
+  const range = { min: 1, max: maxTimerMs };
+  return {
+    signal: signalOption(signal),
+    stallTimeoutMs: integerOption('sinkStallTimeoutMs', sinkStallTimeoutMs, range),
+  };
+}
 
 /** Options of a {@link ByteSink}. */
 export interface ByteSinkOptions {

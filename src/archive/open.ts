@@ -17,7 +17,7 @@ import { parseJsonl } from '../stream/jsonl-parser.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { integerOption, refuseUnknown, signalOption } from '../options.js';
 import { manifestWrong } from './archive-invalid.js';
-import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
+import { archiveLimitNames, archiveLimitsOf, maxLineBytesOption } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
 import type { Container, ReadManifest } from './container.js';
@@ -33,8 +33,9 @@ export interface OpenArchiveOptions extends ArchiveLimitOptions {
   /** Keys of which one must have signed the archive, unless `requireSignature` is false. */
   readonly trustedKeys?: readonly PublicKey[] | undefined;
   /**
-   * Whether an archive without a signature is refused. Default: yes when there are trusted keys. A
-   * signature that is there must hold in either case.
+   * Whether an archive without a signature is refused. Default: yes when there are trusted keys. In
+   * either case a signature that is there must hold, and an archive whose manifest names a signing key
+   * is refused without its signature.
    */
   readonly requireSignature?: boolean | undefined;
 }
@@ -123,9 +124,9 @@ class ZipArchive implements Archive {
   lines(options: ArchiveLinesOptions = {}): AsyncIterable<ExportLine> {
     this.#assertOpen();
     refuseUnknown('lines', options, ['maxLineBytes', 'signal']);
-    const { maxLineBytes = this.manifest.maxLineBytes ?? longestLineBytes } = options;
-    integerOption('maxLineBytes', maxLineBytes, { min: 0 });
-    return this.#eachLine(Math.max(1, Math.min(maxLineBytes, longestLineBytes)), {
+    const { maxLineBytes: told = longestLineBytes } = this.manifest;
+    const ownLimit = Math.max(1, Math.min(told, longestLineBytes));
+    return this.#eachLine(maxLineBytesOption(options.maxLineBytes) ?? ownLimit, {
       signal: signalOption(options.signal),
     });
   }

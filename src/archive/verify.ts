@@ -7,7 +7,7 @@ import type { ArchiveVerifyOptions, VerifiedLines, VerifyReport } from '../strea
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { integerOption, refuseUnknown, signalOption } from '../options.js';
 import { manifestWrong } from './archive-invalid.js';
-import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
+import { archiveLimitNames, archiveLimitsOf, maxLineBytesOption } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
 import type { Container, ReadManifest } from './container.js';
@@ -96,10 +96,7 @@ export function verifyRequestOf(options: ArchiveVerifyOptions): VerifyRequest {
     expectArchiveId,
     policy: signaturePolicyOf(options),
     maxProblems: integerOption('maxProblems', maxProblems, { min: 1 }),
-    maxLineBytes:
-      maxLineBytes === undefined
-        ? undefined
-        : integerOption('maxLineBytes', maxLineBytes, { min: 1, max: longestLineBytes }),
+    maxLineBytes: maxLineBytesOption(maxLineBytes),
     signal: signalOption(signal),
   };
 }

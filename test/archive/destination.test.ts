@@ -329,7 +329,10 @@ describe('an archive arrives whole', () => {
 });
 
 /** Takes a piece at a time, however long, as steadily as a line of this many bytes in a millisecond. */
-function steady(bytesPerMs: number, highWaterMark: number): Writable & { readonly sizes: number[] } {
+function steady(
+  bytesPerMs: number,
+  highWaterMark: number,
+): Writable & { readonly sizes: number[] } {
   const sizes: number[] = [];
   const destination = new Writable({
     highWaterMark,

@@ -6,10 +6,10 @@ import type * as Age from 'age-encryption';
 import { isBackupError } from '../errors.js';
 import { refuseUnknown } from '../options.js';
 import { AgeHeaderGuard, sealUnreadable, unreadableReason } from './age-header.js';
-import { limitExceeded } from './archive-invalid.js';
+import { archiveInvalid, limitExceeded } from './archive-invalid.js';
 import { ByteSink, checkDestination } from './byte-sink.js';
 import { sealBytesOf } from './seal-input.js';
-import type { SealInput } from './seal-input.js';
+import type { SealChecks, SealInput } from './seal-input.js';
 import { checkSecrets, identityForm, notKeys, recipientForm } from './seal-secrets.js';
 import type { StoppableBytes } from './stoppable-bytes.js';
 
@@ -58,8 +58,9 @@ export interface UnsealArchiveOptions extends SealFlowOptions {
  * @throws TypeError or RangeError for invalid options; TypeError for misspelt recipients, and where `age-encryption` is
  * not installed, after both streams were taken over; BackupError `BACKUP_SINK_FAILED`,
  * `BACKUP_SINK_STALLED`; `BACKUP_LIMIT_EXCEEDED` for more recipients than 64 KiB or 256 stanzas hold;
- * `BACKUP_SOURCE_FAILED` for a path that cannot be read; whatever another input fails with;
- * `signal.reason` after an abort
+ * `BACKUP_SOURCE_FAILED` for a path that cannot be read; `BACKUP_ARCHIVE_INVALID` for an input without
+ * a byte, such as a stream that was read before; whatever another input fails with; `signal.reason`
+ * after an abort
  *
  * @example
  * ```ts
@@ -93,7 +94,7 @@ export async function sealArchive(
     work: { name: 'workFactor', value: workFactor },
   });
   const header = new AgeHeaderGuard();
-  await pump(flowOf({ input, destination, options }), {
+  await pump(flowOf({ input, destination, options, checks: someBytes() }), {
     prepare: async () => {
       const { Encrypter } = await loadAge();
       const encrypter = new Encrypter();
@@ -149,18 +150,34 @@ export async function unsealArchive(
     work: { name: 'maxWorkFactor', value: maxWorkFactor },
   });
   const header = new AgeHeaderGuard();
-  await pump(flowOf({ input, destination, options, check: (bytes) => header.add(bytes) }), {
-    prepare: async () => {
-      const { Decrypter } = await loadAge();
-      const decrypter = new Decrypter();
-      // Asked before the passphrase is: it sees what the file demands, and opens nothing.
-      decrypter.addIdentity(workLimit(maxWorkFactor ?? 18));
-      if (passphrase !== undefined) decrypter.addPassphrase(passphrase);
-      addEach('identities', identities, (identity) => decrypter.addIdentity(identity));
-      return (bytes) => decrypter.decrypt(bytes);
+  await pump(
+    flowOf({ input, destination, options, checks: { check: (bytes) => header.add(bytes) } }),
+    {
+      prepare: async () => {
+        const { Decrypter } = await loadAge();
+        const decrypter = new Decrypter();
+        // Asked before the passphrase is: it sees what the file demands, and opens nothing.
+        decrypter.addIdentity(workLimit(maxWorkFactor ?? 18));
+        if (passphrase !== undefined) decrypter.addPassphrase(passphrase);
+        addEach('identities', identities, (identity) => decrypter.addIdentity(identity));
+        return (bytes) => decrypter.decrypt(bytes);
+      },
+      explained: unreadable,
     },
-    explained: unreadable,
-  });
+  );
+}
+
+// A stream that somebody has read before ends like one that is empty, and would be sealed as a success.
+function someBytes(): SealChecks {
+  let isEmpty = true;
+  return {
+    check: ({ length }) => {
+      isEmpty &&= length === 0;
+    },
+    checkEnd: () => {
+      if (isEmpty) throw archiveInvalid('the input has no bytes; was it read before?');
+    },
+  };
 }
 
 const flowNames = ['signal', 'sinkStallTimeoutMs'] as const;
@@ -186,10 +203,10 @@ function flowOf(from: {
   readonly input: SealInput;
   readonly destination: Writable;
   readonly options: SealFlowOptions;
-  readonly check?: (bytes: Uint8Array) => void;
+  readonly checks: SealChecks;
 }): Flow {
   const checked = checkDestination(from.destination, from.options);
-  const input = sealBytesOf(from.input, from.check);
+  const input = sealBytesOf(from.input, from.checks);
   const sink = new ByteSink(from.destination, {
     ...checked,
     lineCount: () => 0,

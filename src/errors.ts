@@ -30,6 +30,23 @@ export type TenancyGap =
 export type ArchiveFeature =
   'formatVersion' | 'encryption' | 'compression' | 'multi-disk' | 'version-needed' | 'patch-data';
 
+/**
+ * What something may be beyond: an option of that name, or what is no option: `maxHeaderBytes` and
+ * `maxStanzas` of a sealed archive, `declaredBytes`, which is what the headers of an entry tell of its
+ * size.
+ */
+export type LimitName =
+  | 'maxEntries'
+  | 'maxEntryBytes'
+  | 'maxRatio'
+  | 'maxManifestBytes'
+  | 'maxLineBytes'
+  | 'maxDepth'
+  | 'maxWorkFactor'
+  | 'maxHeaderBytes'
+  | 'maxStanzas'
+  | 'declaredBytes';
+
 /** What each code tells besides its message. No member ever holds row content. */
 export interface BackupErrorDetails {
   /**
@@ -95,7 +112,7 @@ export interface BackupErrorDetails {
   };
   /** Something is larger, longer, deeper or more than the limit named here. */
   readonly BACKUP_LIMIT_EXCEEDED: {
-    readonly limit: string;
+    readonly limit: LimitName;
     readonly limitValue: number;
     readonly entry?: string;
     readonly lineNumber?: number;

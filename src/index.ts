@@ -7,6 +7,7 @@ export type {
   BackupErrorCode,
   BackupErrorDetails,
   ConflictReason,
+  LimitName,
   ReducedCause,
   SinkStage,
   SourceStage,

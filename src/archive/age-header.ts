@@ -1,6 +1,7 @@
 // The header of an age file as its bytes pass by: how long it may be, before anything parses it.
 
 import { BackupError } from '../errors.js';
+import type { LimitName } from '../errors.js';
 
 const firstLine = 'age-encryption.org/v1\n';
 
@@ -70,7 +71,7 @@ export class AgeHeaderGuard {
   }
 }
 
-function beyond(limit: string, limitValue: number, what: string): BackupError {
+function beyond(limit: LimitName, limitValue: number, what: string): BackupError {
   const message = `the header of the sealed archive has more than ${limitValue} ${what}`;
   return new BackupError('BACKUP_LIMIT_EXCEEDED', message, { limit, limitValue });
 }

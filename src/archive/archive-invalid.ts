@@ -1,7 +1,7 @@
 // The errors of a container, made in one place.
 
 import { BackupError } from '../errors.js';
-import type { ArchiveFeature } from '../errors.js';
+import type { ArchiveFeature, LimitName } from '../errors.js';
 
 /** What a container is not. `reason` must not quote it. */
 export function archiveInvalid(
@@ -27,9 +27,21 @@ export function unsupportedFeature(
   return new BackupError('BACKUP_FORMAT_UNSUPPORTED', message, { feature, ...at });
 }
 
-/** Something of the archive is beyond a limit of the caller's. */
+/** What the manifest tells, and should not. `reason` must not quote it. */
+export function manifestWrong(
+  reason: string,
+  member?: string,
+): BackupError<'BACKUP_MANIFEST_INVALID'> {
+  const where = member === undefined ? '' : `: ${member}`;
+  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json${where}: ${reason}`, {
+    reason,
+    ...(member !== undefined && { member }),
+  });
+}
+
+/** Something of the archive is beyond a limit: of the caller's, of the format's, or its own. */
 export function limitExceeded(
-  limit: string,
+  limit: LimitName,
   limitValue: number,
   entry?: string,
 ): BackupError<'BACKUP_LIMIT_EXCEEDED'> {

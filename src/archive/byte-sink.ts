@@ -3,6 +3,33 @@
 import { finished } from 'node:stream';
 import type { Writable } from 'node:stream';
 import { BackupError, systemCodeOf } from '../errors.js';
+import { integerOption, maxTimerMs, signalOption } from '../options.js';
+import { listenForAbort } from '../stream/abort-listening.js';
+
+/** What callers say of a destination. */
+export interface DestinationOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly sinkStallTimeoutMs?: number | undefined;
+}
+
+/**
+ * Checks a destination and what the caller says of it, before either is touched.
+ *
+ * @throws TypeError or RangeError
+ */
+export function checkDestination(
+  destination: Writable,
+  { signal, sinkStallTimeoutMs = 120_000 }: DestinationOptions,
+): Pick<ByteSinkOptions, 'signal' | 'stallTimeoutMs'> {
+  if (typeof destination?.write !== 'function' || !destination.writable) {
+    throw new TypeError('the destination must be a Writable that is neither ended nor destroyed');
+  }
+  const range = { min: 1, max: maxTimerMs };
+  return {
+    signal: signalOption(signal),
+    stallTimeoutMs: integerOption('sinkStallTimeoutMs', sinkStallTimeoutMs, range),
+  };
+}
 
 /** Options of a {@link ByteSink}. */
 export interface ByteSinkOptions {
@@ -15,11 +42,16 @@ export interface ByteSinkOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+// Handed on at once. A destination tells that it has taken a piece, and not how much of one: with larger
+// pieces a slow reader could not be told from one that has stopped.
+const pieceBytes = 64 * 1024;
+
 /** Writes into a Writable with back-pressure; ends it, or destroys it, and is then done with it. */
 export class ByteSink {
   readonly #destination: Writable;
   readonly #options: ByteSinkOptions;
   readonly #unwatch: () => void;
+  readonly #unlisten: () => void;
   #byteCount = 0;
   #failure: { readonly error: unknown } | undefined;
   #hasDrained = false;
@@ -38,7 +70,7 @@ export class ByteSink {
     destination.on('finish', this.#onFinish);
     // Waits for the close, which flushing a file belongs to, where the stream will tell of one.
     this.#unwatch = finished(destination, { readable: false }, this.#onFinished);
-    options.signal?.addEventListener('abort', this.#onAbort);
+    this.#unlisten = listenForAbort(options.signal, this.#onAbort);
     if (options.signal?.aborted === true) this.#onAbort();
   }
 
@@ -54,14 +86,17 @@ export class ByteSink {
 
   /** Hands bytes on; settles when there is room for more. */
   async write(bytes: Uint8Array): Promise<void> {
-    this.#throwIfGone();
-    this.#byteCount += bytes.length;
-    this.#hasDrained = false;
-    const hasRoom = this.#destination.write(bytes);
-    // What was ended or destroyed takes bytes without a word.
-    this.#throwIfGone();
-    // Not asked of writableNeedDrain, which responses of HTTP/2 do not have.
-    if (!hasRoom) await this.#waiting(() => this.#hasDrained);
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      this.#throwIfGone();
+      const piece = bytes.subarray(at, at + pieceBytes);
+      this.#byteCount += piece.length;
+      this.#hasDrained = false;
+      const hasRoom = this.#destination.write(piece, this.#onTaken);
+      // What was ended or destroyed takes bytes without a word.
+      this.#throwIfGone();
+      // Not asked of writableNeedDrain, which responses of HTTP/2 do not have.
+      if (!hasRoom) await this.#waiting(() => this.#hasDrained);
+    }
   }
 
   /**
@@ -117,8 +152,13 @@ export class ByteSink {
     this.#unwatch();
     this.#destination.off('drain', this.#onDrain);
     this.#destination.off('finish', this.#onFinish);
-    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#unlisten();
   }
+
+  // The stall limit begins anew: of a long buffer this tells sooner than its drain.
+  readonly #onTaken = (): void => {
+    this.#wake?.();
+  };
 
   readonly #onDrain = (): void => {
     this.#hasDrained = true;

@@ -4,6 +4,7 @@ import { BackupError, isBackupError } from '../errors.js';
 import { otherFormatVersion, parseManifest } from '../format/manifest.js';
 import type { Manifest } from '../format/manifest.js';
 import { archiveIdOf } from './archive-id.js';
+import { manifestWrong } from './archive-invalid.js';
 import type { ArchiveLimits } from './archive-limits.js';
 import { checkEntryLimits, readEntry } from './entry-bytes.js';
 import { EventsCheck } from './events-check.js';
@@ -181,12 +182,10 @@ function tooLarge(name: 'manifest.json' | 'manifest.sig', maxBytes: number): Bac
     const reason = 'manifest.sig has more than 64 bytes';
     return new BackupError('BACKUP_SIGNATURE_INVALID', reason, { reason });
   }
-  const reason = `longer than ${maxBytes} bytes (maxManifestBytes)`;
-  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json is ${reason}`, { reason });
+  return manifestWrong(`longer than ${maxBytes} bytes (maxManifestBytes)`);
 }
 
 function idMismatch(): BackupError {
   const reason = 'not the id of this manifest: it was changed since it was written';
-  const details = { reason, member: 'archiveId' };
-  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json: archiveId: ${reason}`, details);
+  return manifestWrong(reason, 'archiveId');
 }

@@ -43,7 +43,7 @@ export async function* readEntry(
     byteCount += chunk.length;
     // What is inflated never passes the size that was checked against the limits.
     if (byteCount > entry.byteCount) {
-      throw limitExceeded('the size that its header tells', entry.byteCount, entry.name);
+      throw limitExceeded('declaredBytes', entry.byteCount, entry.name);
     }
     crc = crc32(chunk, crc);
     yield chunk;

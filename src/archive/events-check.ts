@@ -6,6 +6,7 @@ import type { Hash } from 'node:crypto';
 import { BackupError } from '../errors.js';
 import type { Manifest } from '../format/manifest.js';
 import { ByteDigest } from '../stream/digest.js';
+import { manifestWrong } from './archive-invalid.js';
 
 const entry = 'events.jsonl';
 
@@ -70,7 +71,9 @@ export class EventsCheck {
     const segment = this.#segment;
     const { lineNumber, byteOffset } = this.#segmentStart;
     const lineCount = this.#lineCount + 1 - lineNumber;
-    if (this.#lastByte !== 0x0a) this.#report(cutLine(segment));
+    if (this.#lastByte !== 0x0a) {
+      this.#report(manifestWrong(`segment ${segment} does not end where a line does`, 'segments'));
+    }
     if (told !== undefined && this.#segmentHash.digest('hex') !== told.sha256) {
       const place = { segment, lineNumber, byteOffset };
       const message = `${entry} is damaged between byte ${byteOffset} and ${byteOffset + told.byteCount}`;
@@ -94,12 +97,6 @@ function mismatch(
   place: object = {},
 ): BackupError<'BACKUP_DIGEST_MISMATCH'> {
   return new BackupError('BACKUP_DIGEST_MISMATCH', message, { entry, member, ...place });
-}
-
-function cutLine(segment: number): BackupError<'BACKUP_MANIFEST_INVALID'> {
-  const reason = `segment ${segment} does not end where a line does`;
-  const details = { reason, member: 'segments' };
-  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json: segments: ${reason}`, details);
 }
 
 function miscounted(expected: number, found: number, segment?: number): BackupError {

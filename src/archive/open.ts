@@ -1,7 +1,7 @@
 // An archive for reading: refused unless its container, manifest and signature hold; then bytes and
 // lines, proven at their end.
 
-import { BackupError } from '../errors.js';
+import type { BackupError } from '../errors.js';
 import type { ExportLine } from '../format/export-line.js';
 import type { Manifest } from '../format/manifest.js';
 import type {
@@ -16,7 +16,8 @@ import type {
 import { parseJsonl } from '../stream/jsonl-parser.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { integerOption, refuseUnknown, signalOption } from '../options.js';
-import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
+import { manifestWrong } from './archive-invalid.js';
+import { archiveLimitNames, archiveLimitsOf, maxLineBytesOption } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
 import type { Container, ReadManifest } from './container.js';
@@ -32,8 +33,9 @@ export interface OpenArchiveOptions extends ArchiveLimitOptions {
   /** Keys of which one must have signed the archive, unless `requireSignature` is false. */
   readonly trustedKeys?: readonly PublicKey[] | undefined;
   /**
-   * Whether an archive without a signature is refused. Default: yes when there are trusted keys. A
-   * signature that is there must hold in either case.
+   * Whether an archive without a signature is refused. Default: yes when there are trusted keys. In
+   * either case a signature that is there must hold, and an archive whose manifest names a signing key
+   * is refused without its signature.
    */
   readonly requireSignature?: boolean | undefined;
 }
@@ -122,9 +124,9 @@ class ZipArchive implements Archive {
   lines(options: ArchiveLinesOptions = {}): AsyncIterable<ExportLine> {
     this.#assertOpen();
     refuseUnknown('lines', options, ['maxLineBytes', 'signal']);
-    const { maxLineBytes = this.manifest.maxLineBytes ?? longestLineBytes } = options;
-    integerOption('maxLineBytes', maxLineBytes, { min: 0 });
-    return this.#eachLine(Math.max(1, Math.min(maxLineBytes, longestLineBytes)), {
+    const { maxLineBytes: told = longestLineBytes } = this.manifest;
+    const ownLimit = Math.max(1, Math.min(told, longestLineBytes));
+    return this.#eachLine(maxLineBytesOption(options.maxLineBytes) ?? ownLimit, {
       signal: signalOption(options.signal),
     });
   }
@@ -184,10 +186,7 @@ class ZipArchive implements Archive {
     if (version >= schemaVersionMin && version <= schemaVersionMax) return;
     const member = version < schemaVersionMin ? 'schemaVersionMin' : 'schemaVersionMax';
     const reason = `line ${lineNumber} is outside the range of versions that it tells`;
-    throw new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json: ${member}: ${reason}`, {
-      reason,
-      member,
-    });
+    throw manifestWrong(reason, member);
   }
 
   #assertOpen(): void {

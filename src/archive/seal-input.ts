@@ -4,26 +4,26 @@ import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { BackupError, isBackupError, systemCodeOf } from '../errors.js';
 import { StoppableBytes } from './stoppable-bytes.js';
+import type { StoppableBytesOptions } from './stoppable-bytes.js';
 
 /** Bytes to seal or to unseal: a path, the bytes, or a stream of them. */
 export type SealInput = string | Uint8Array | AsyncIterable<Uint8Array>;
 
+/** What is looked at on the way: see {@link StoppableBytesOptions}. */
+export type SealChecks = Pick<StoppableBytesOptions, 'check' | 'checkEnd'>;
+
 /**
  * Takes an input over: from here on its errors are heard. A path is opened.
  *
- * @param check - called with each piece before it is handed on; what it throws fails the reading
  * @throws TypeError for what is no input, which then stays as it was
  */
-export function sealBytesOf(
-  input: SealInput,
-  check: (bytes: Uint8Array) => void = () => undefined,
-): StoppableBytes {
+export function sealBytesOf(input: SealInput, checks: SealChecks): StoppableBytes {
   if (typeof input === 'string') {
-    return new StoppableBytes(fileBytes(input), { check, explained: pathFailed });
+    return new StoppableBytes(fileBytes(input), { ...checks, explained: pathFailed });
   }
-  if (input instanceof Uint8Array) return new StoppableBytes(inOneChunk(input), { check });
+  if (input instanceof Uint8Array) return new StoppableBytes(inOneChunk(input), checks);
   if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) {
-    return new StoppableBytes(input, { check });
+    return new StoppableBytes(input, checks);
   }
   throw new TypeError('the input must be a path, bytes, or a stream of bytes');
 }

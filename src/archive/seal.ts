@@ -4,12 +4,12 @@
 import type { Writable } from 'node:stream';
 import type * as Age from 'age-encryption';
 import { isBackupError } from '../errors.js';
-import { integerOption, maxTimerMs, refuseUnknown, signalOption } from '../options.js';
+import { refuseUnknown } from '../options.js';
 import { AgeHeaderGuard, sealUnreadable, unreadableReason } from './age-header.js';
-import { limitExceeded } from './archive-invalid.js';
-import { ByteSink } from './byte-sink.js';
+import { archiveInvalid, limitExceeded } from './archive-invalid.js';
+import { ByteSink, checkDestination } from './byte-sink.js';
 import { sealBytesOf } from './seal-input.js';
-import type { SealInput } from './seal-input.js';
+import type { SealChecks, SealInput } from './seal-input.js';
 import { checkSecrets, identityForm, notKeys, recipientForm } from './seal-secrets.js';
 import type { StoppableBytes } from './stoppable-bytes.js';
 
@@ -17,7 +17,7 @@ import type { StoppableBytes } from './stoppable-bytes.js';
 export interface SealFlowOptions {
   /** Aborts the work, which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
-  /** How long the destination may take nothing, in milliseconds. Default 120,000. */
+  /** How long the destination may take nothing, in milliseconds: see `writeArchive`. Default 120,000. */
   readonly sinkStallTimeoutMs?: number | undefined;
 }
 
@@ -55,25 +55,29 @@ export interface UnsealArchiveOptions extends SealFlowOptions {
  * @param input - the archive; bytes that fail on the way fail the sealing
  * @param destination - takes the bytes; its back-pressure is obeyed. Nobody else writes into it or
  * ends it
- * @throws TypeError for invalid options; for misspelt recipients, and where `age-encryption` is
+ * @throws TypeError or RangeError for invalid options; TypeError for misspelt recipients, and where `age-encryption` is
  * not installed, after both streams were taken over; BackupError `BACKUP_SINK_FAILED`,
  * `BACKUP_SINK_STALLED`; `BACKUP_LIMIT_EXCEEDED` for more recipients than 64 KiB or 256 stanzas hold;
- * `BACKUP_SOURCE_FAILED` for a path that cannot be read; whatever another input fails with;
- * `signal.reason` after an abort
+ * `BACKUP_SOURCE_FAILED` for a path that cannot be read; `BACKUP_ARCHIVE_INVALID` for an input without
+ * a byte, such as a stream that was read before; whatever another input fails with; `signal.reason`
+ * after an abort
  *
  * @example
  * ```ts
  * import { createWriteStream } from 'node:fs';
+ * import { rename } from 'node:fs/promises';
  * import { PassThrough } from 'node:stream';
  * import type { ChangeSource } from 'backup-streams';
  * import { sealArchive, writeArchive } from 'backup-streams/archive';
  *
  * async function sealedArchive(userId: string, events: ChangeSource): Promise<void> {
  *   const zip = new PassThrough();
+ *   const file = createWriteStream('user.mana.age.part', { flush: true });
  *   await Promise.all([
  *     writeArchive(zip, { userId, events }),
- *     sealArchive(zip, createWriteStream('user.mana.age'), { recipients: ['age1…'] }),
+ *     sealArchive(zip, file, { recipients: ['age1…'] }),
  *   ]);
+ *   await rename('user.mana.age.part', 'user.mana.age');
  * }
  * ```
  */
@@ -90,7 +94,7 @@ export async function sealArchive(
     work: { name: 'workFactor', value: workFactor },
   });
   const header = new AgeHeaderGuard();
-  await pump(flowOf({ input, destination, options }), {
+  await pump(flowOf({ input, destination, options, checks: someBytes() }), {
     prepare: async () => {
       const { Encrypter } = await loadAge();
       const encrypter = new Encrypter();
@@ -114,7 +118,7 @@ export async function sealArchive(
  * @param input - the sealed archive
  * @param destination - takes the bytes; its back-pressure is obeyed. Whatever fails destroys it, and
  * an input that is a stream too; invalid options touch neither
- * @throws TypeError for invalid options; for misspelt identities, and where `age-encryption` is
+ * @throws TypeError or RangeError for invalid options; TypeError for misspelt identities, and where `age-encryption` is
  * not installed, after both streams were taken over; BackupError `BACKUP_SEAL_UNREADABLE`;
  * `BACKUP_LIMIT_EXCEEDED` for a work factor beyond `maxWorkFactor` and for a header of more than
  * 64 KiB (`maxHeaderBytes`) or 256 stanzas (`maxStanzas`); `BACKUP_SINK_FAILED`,
@@ -124,10 +128,12 @@ export async function sealArchive(
  * @example
  * ```ts
  * import { createWriteStream } from 'node:fs';
+ * import { rename } from 'node:fs/promises';
  * import { unsealArchive, verifyArchive } from 'backup-streams/archive';
  *
- * await unsealArchive('user.mana.age', createWriteStream('user.mana'), { passphrase: '…' });
- * console.log((await verifyArchive('user.mana')).ok);
+ * const file = createWriteStream('user.mana.part', { flush: true });
+ * await unsealArchive('user.mana.age', file, { passphrase: '…' });
+ * if ((await verifyArchive('user.mana.part')).ok) await rename('user.mana.part', 'user.mana');
  * ```
  */
 export async function unsealArchive(
@@ -144,18 +150,34 @@ export async function unsealArchive(
     work: { name: 'maxWorkFactor', value: maxWorkFactor },
   });
   const header = new AgeHeaderGuard();
-  await pump(flowOf({ input, destination, options, check: (bytes) => header.add(bytes) }), {
-    prepare: async () => {
-      const { Decrypter } = await loadAge();
-      const decrypter = new Decrypter();
-      // Asked before the passphrase is: it sees what the file demands, and opens nothing.
-      decrypter.addIdentity(workLimit(maxWorkFactor ?? 18));
-      if (passphrase !== undefined) decrypter.addPassphrase(passphrase);
-      addEach('identities', identities, (identity) => decrypter.addIdentity(identity));
-      return (bytes) => decrypter.decrypt(bytes);
+  await pump(
+    flowOf({ input, destination, options, checks: { check: (bytes) => header.add(bytes) } }),
+    {
+      prepare: async () => {
+        const { Decrypter } = await loadAge();
+        const decrypter = new Decrypter();
+        // Asked before the passphrase is: it sees what the file demands, and opens nothing.
+        decrypter.addIdentity(workLimit(maxWorkFactor ?? 18));
+        if (passphrase !== undefined) decrypter.addPassphrase(passphrase);
+        addEach('identities', identities, (identity) => decrypter.addIdentity(identity));
+        return (bytes) => decrypter.decrypt(bytes);
+      },
+      explained: unreadable,
     },
-    explained: unreadable,
-  });
+  );
+}
+
+// A stream that somebody has read before ends like one that is empty, and would be sealed as a success.
+function someBytes(): SealChecks {
+  let isEmpty = true;
+  return {
+    check: ({ length }) => {
+      isEmpty &&= length === 0;
+    },
+    checkEnd: () => {
+      if (isEmpty) throw archiveInvalid('the input has no bytes; was it read before?');
+    },
+  };
 }
 
 const flowNames = ['signal', 'sinkStallTimeoutMs'] as const;
@@ -181,19 +203,12 @@ function flowOf(from: {
   readonly input: SealInput;
   readonly destination: Writable;
   readonly options: SealFlowOptions;
-  readonly check?: (bytes: Uint8Array) => void;
+  readonly checks: SealChecks;
 }): Flow {
-  const { destination } = from;
-  const { signal, sinkStallTimeoutMs = 120_000 } = from.options;
-  if (typeof destination?.write !== 'function' || !destination.writable) {
-    throw new TypeError('the destination must be a Writable that is neither ended nor destroyed');
-  }
-  signalOption(signal);
-  integerOption('sinkStallTimeoutMs', sinkStallTimeoutMs, { min: 1, max: maxTimerMs });
-  const input = sealBytesOf(from.input, from.check);
-  const sink = new ByteSink(destination, {
-    signal,
-    stallTimeoutMs: sinkStallTimeoutMs,
+  const checked = checkDestination(from.destination, from.options);
+  const input = sealBytesOf(from.input, from.checks);
+  const sink = new ByteSink(from.destination, {
+    ...checked,
     lineCount: () => 0,
     onFailure: (error) => {
       input.stop(error);

@@ -7,6 +7,8 @@ import { closeUnread, hearErrors } from '../stream/unread-source.js';
 export interface StoppableBytesOptions {
   /** Called with each piece before it is handed on; what it throws fails the reading. */
   readonly check: (bytes: Uint8Array) => void;
+  /** Called at the end; what it throws fails the reading. */
+  readonly checkEnd?: () => void;
   /** What the reading fails with instead of an error of the source. Default: with that. */
   readonly explained?: (error: unknown) => unknown;
 }
@@ -71,12 +73,13 @@ export class StoppableBytes {
   }
 
   async #pull(): Promise<void> {
-    const { check, explained = (error: unknown) => error } = this.#options;
+    const { check, checkEnd, explained = (error: unknown) => error } = this.#options;
     try {
       this.#iterator ??= this.#source[Symbol.asyncIterator]();
       const next: IteratorResult<unknown, unknown> = await this.#iterator.next();
       if (this.#failure !== undefined) return;
       if (next.done === true) {
+        checkEnd?.();
         this.#controller?.close();
       } else if (next.value instanceof Uint8Array) {
         check(next.value);

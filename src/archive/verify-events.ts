@@ -1,6 +1,7 @@
 // Looks at every line of an archive's events: is it valid, in order, and what the manifest tells?
 
-import { BackupError, isBackupError } from '../errors.js';
+import { isBackupError } from '../errors.js';
+import type { BackupError } from '../errors.js';
 import { equalsAt } from '../format/json-bytes.js';
 import { faultError } from '../format/line-invalid.js';
 import type { LineFault } from '../format/line-invalid.js';
@@ -13,10 +14,11 @@ import type { ScannedLine } from '../format/scanned-line.js';
 import { sortByUtf8 } from '../format/summary.js';
 import type { VerifiedLines } from '../stream/archive-port.js';
 import { LineSplitter, notUtf8 } from '../stream/line-splitter.js';
+import { manifestWrong } from './archive-invalid.js';
 import type { ReportProblem } from './container.js';
 
 /** Where a line begins. */
-export interface LinePlace {
+export interface LineStart {
   readonly lineNumber: number;
   /** In `events.jsonl`, from 0. */
   readonly byteOffset: number;
@@ -27,7 +29,7 @@ export interface LineProblems {
   /** Whether further problems are only counted. */
   readonly isFull: boolean;
   /** Takes note of one. */
-  addOfLine(problem: BackupError, place: LinePlace): void;
+  addOfLine(problem: BackupError, at: LineStart): void;
   /** Takes note that there was one more. */
   countOfLine(): void;
 }
@@ -202,7 +204,8 @@ class LineFactsCheck {
     };
     for (const [member, value] of Object.entries(found)) {
       const told = manifest[member as keyof Manifest];
-      if (JSON.stringify(told) !== JSON.stringify(value)) report(disagreement(member));
+      if (JSON.stringify(told) !== JSON.stringify(value))
+        report(manifestWrong('not what the lines of events.jsonl give', member));
     }
   }
 
@@ -227,12 +230,4 @@ class LineFactsCheck {
     // In the order in which a manifest writes them.
     return { createdAt: this.#scanner.text('createdAt'), eventId: this.#scanner.text('eventId') };
   }
-}
-
-function disagreement(member: string): BackupError<'BACKUP_MANIFEST_INVALID'> {
-  const reason = 'not what the lines of events.jsonl give';
-  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json: ${member}: ${reason}`, {
-    reason,
-    member,
-  });
 }

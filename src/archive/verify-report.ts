@@ -5,7 +5,7 @@ import type { BackupError, BackupErrorCode } from '../errors.js';
 import type { Manifest } from '../format/manifest.js';
 import type { ArchiveProblem, ArchiveWarning, VerifyReport } from '../stream/archive-port.js';
 import { withDetails } from '../stream/archive-port.js';
-import type { LinePlace, LineProblems } from './verify-events.js';
+import type { LineStart, LineProblems } from './verify-events.js';
 
 // Codes that say nothing about whether the archive is whole.
 const authenticityCodes: ReadonlySet<BackupErrorCode> = new Set([
@@ -41,7 +41,7 @@ export class Report implements LineProblems {
     this.#problemCount += 1;
   }
 
-  addOfLine(problem: BackupError, { lineNumber, byteOffset }: LinePlace): void {
+  addOfLine(problem: BackupError, { lineNumber, byteOffset }: LineStart): void {
     this.#isIntact = false;
     const inLine = 'byteOffset' in problem.details ? (problem.details.byteOffset ?? 0) : 0;
     const place = { entry: 'events.jsonl', lineNumber, byteOffset: byteOffset + inLine };

@@ -6,7 +6,8 @@ import type { Manifest } from '../format/manifest.js';
 import type { ArchiveVerifyOptions, VerifiedLines, VerifyReport } from '../stream/archive-port.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { integerOption, refuseUnknown, signalOption } from '../options.js';
-import { archiveLimitNames, archiveLimitsOf } from './archive-limits.js';
+import { manifestWrong } from './archive-invalid.js';
+import { archiveLimitNames, archiveLimitsOf, maxLineBytesOption } from './archive-limits.js';
 import type { ArchiveLimitOptions, ArchiveLimits } from './archive-limits.js';
 import { readContainer } from './container.js';
 import type { Container, ReadManifest } from './container.js';
@@ -95,10 +96,7 @@ export function verifyRequestOf(options: ArchiveVerifyOptions): VerifyRequest {
     expectArchiveId,
     policy: signaturePolicyOf(options),
     maxProblems: integerOption('maxProblems', maxProblems, { min: 1 }),
-    maxLineBytes:
-      maxLineBytes === undefined
-        ? undefined
-        : integerOption('maxLineBytes', maxLineBytes, { min: 1, max: longestLineBytes }),
+    maxLineBytes: maxLineBytesOption(maxLineBytes),
     signal: signalOption(signal),
   };
 }
@@ -145,7 +143,7 @@ async function* verifiedFile(
   const manifest = opened?.manifest;
   const { openedManifest } = request;
   if (openedManifest !== undefined && opened?.bytes.equals(openedManifest) === false) {
-    report.add(manifestReplaced());
+    report.add(manifestWrong('not the one that was there when the archive was opened'));
   }
   if (manifest !== undefined) checkExpectations(manifest, request, report);
   try {
@@ -163,16 +161,8 @@ function checkExpectations(manifest: Manifest, request: VerifyRequest, report: R
     report.addUnexpected(new BackupError('BACKUP_TENANCY_MISMATCH', message, details));
   }
   if (request.expectArchiveId !== undefined && manifest.archiveId !== request.expectArchiveId) {
-    const reason = 'not the id that the caller expects';
-    const message = `manifest.json: archiveId: ${reason}`;
-    const details = { reason, member: 'archiveId' };
-    report.addUnexpected(new BackupError('BACKUP_MANIFEST_INVALID', message, details));
+    report.addUnexpected(manifestWrong('not the id that the caller expects', 'archiveId'));
   }
-}
-
-function manifestReplaced(): BackupError<'BACKUP_MANIFEST_INVALID'> {
-  const reason = 'not the one that was there when the archive was opened';
-  return new BackupError('BACKUP_MANIFEST_INVALID', `manifest.json is ${reason}`, { reason });
 }
 
 async function* checkedEvents(

@@ -9,11 +9,11 @@ import type { ExportSummary } from '../format/summary.js';
 import { canonicalTimestamp } from '../format/timestamp.js';
 import type { ChangeSource } from '../stream/change-source.js';
 import { hasVouchedDigest } from '../stream/digest.js';
-import { integerOption, maxTimerMs, refuseUnknown, signalOption } from '../options.js';
+import { integerOption, refuseUnknown } from '../options.js';
 import { identified } from './archive-id.js';
 import { limitExceeded } from './archive-invalid.js';
 import { defaultMaxManifestBytes } from './archive-limits.js';
-import { ByteSink } from './byte-sink.js';
+import { ByteSink, checkDestination } from './byte-sink.js';
 import type { CompressionLevel } from './deflate-blocks.js';
 import { eventsInputOf } from './events-input.js';
 import type { EventBytes } from './events-input.js';
@@ -54,7 +54,11 @@ export interface WriteArchiveOptions {
   readonly zip64?: boolean | undefined;
   /** Aborts the writing, which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
-  /** How long the destination may take nothing, in milliseconds. Default 120,000. */
+  /**
+   * How long the destination may take nothing, in milliseconds. Default 120,000. It gets 64 KiB at a
+   * time. A socket on which much is buffered takes more only when a third of that is gone, which can be
+   * a megabyte: leave slow readers time for it.
+   */
   readonly sinkStallTimeoutMs?: number | undefined;
 }
 
@@ -96,15 +100,18 @@ const optionNames = [
  * @example
  * ```ts
  * import { createWriteStream } from 'node:fs';
+ * import { rename } from 'node:fs/promises';
  * import pg from 'pg';
  * import { writeArchive } from 'backup-streams/archive';
  * import { pgExportStream } from 'backup-streams/postgres';
  *
  * async function archiveUser(pool: pg.Pool, userId: string): Promise<string | undefined> {
- *   const manifest = await writeArchive(createWriteStream('user.mana'), {
+ *   // Under another name until it is whole: one that fails leaves the last good backup alone.
+ *   const manifest = await writeArchive(createWriteStream('user.mana.part', { flush: true }), {
  *     userId,
  *     events: pgExportStream(pool, { userId }),
  *   });
+ *   await rename('user.mana.part', 'user.mana');
  *   return manifest.archiveId;
  * }
  * ```
@@ -118,9 +125,8 @@ export async function writeArchive(
   // Lanes of this library have made it of these very bytes; anybody else's is held against them.
   const tally = new SegmentTally({ digestsWhole: !hasVouchedDigest(input.bytes) });
   const sink = new ByteSink(destination, {
+    ...plan.sink,
     lineCount: () => tally.lineCount,
-    signal: options.signal,
-    stallTimeoutMs: plan.sinkStallTimeoutMs,
     onFailure: (error) => {
       input.bytes.destroy(error as Error);
     },
@@ -142,19 +148,14 @@ interface WritePlan {
   readonly producedBy: string;
   readonly level: CompressionLevel;
   readonly isZip64: boolean;
-  readonly sinkStallTimeoutMs: number;
+  readonly sink: ReturnType<typeof checkDestination>;
 }
 
 function writePlanOf(destination: Writable, options: WriteArchiveOptions): WritePlan {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new TypeError('writeArchive takes an options object: { userId, events }');
-  }
   refuseUnknown('writeArchive', options, optionNames);
-  if (typeof destination?.write !== 'function' || !destination.writable) {
-    throw new TypeError('the destination must be a Writable that is neither ended nor destroyed');
-  }
+  const sink = checkDestination(destination, options);
   const { userId, at = new Date(), signingKey, producedBy = producedByDefault } = options;
-  const { compressionLevel = 6, schemaVersion = 1, zip64 = false, signal } = options;
+  const { compressionLevel = 6, schemaVersion = 1, zip64 = false } = options;
   if (!isText(userId) || userId === '') {
     throw new TypeError('userId must be a non-empty text without NUL');
   }
@@ -162,8 +163,6 @@ function writePlanOf(destination: Writable, options: WriteArchiveOptions): Write
   if (createdAt === undefined) throw new TypeError('at must be a Date from year 1 to 9999');
   if (!isText(producedBy)) throw new TypeError('producedBy must be a text without NUL');
   if (typeof zip64 !== 'boolean') throw new TypeError('zip64 must be a boolean');
-  signalOption(signal);
-  const { sinkStallTimeoutMs = 120_000 } = options;
   return {
     userId,
     createdAt,
@@ -175,10 +174,7 @@ function writePlanOf(destination: Writable, options: WriteArchiveOptions): Write
       max: 9,
     }) as CompressionLevel,
     isZip64: zip64,
-    sinkStallTimeoutMs: integerOption('sinkStallTimeoutMs', sinkStallTimeoutMs, {
-      min: 1,
-      max: maxTimerMs,
-    }),
+    sink,
   };
 }
 

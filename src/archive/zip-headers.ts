@@ -12,8 +12,6 @@ export interface EntryHeader {
   readonly crc32: number;
   readonly compressedBytes: number;
   readonly byteCount: number;
-  /** Whether it has the extra field of 64-bit sizes. */
-  readonly isZip64: boolean;
   /** Length of the header, name and extra fields included. */
   readonly headerBytes: number;
 }
@@ -60,7 +58,6 @@ export function readCentralHeader(
     byteCount,
     compressedBytes,
     offset: offset === max32 ? wide.take() : offset,
-    isZip64: wide.isThere,
     headerBytes,
     unixMode: attributes >>> 16,
     isDosDirectory: (attributes & 0x10) !== 0,
@@ -90,13 +87,12 @@ export function readLocalHeader(bytes: Buffer, fileOffset: number): EntryHeader 
     nameBytes,
     byteCount,
     compressedBytes,
-    isZip64: wide.isThere,
     headerBytes: bytes.length,
   };
 }
 
 // From the version on, both headers are alike. Times are skipped: nothing depends on them.
-function readCommon(bytes: Buffer): Omit<EntryHeader, 'nameBytes' | 'isZip64' | 'headerBytes'> & {
+function readCommon(bytes: Buffer): Omit<EntryHeader, 'nameBytes' | 'headerBytes'> & {
   readonly nameLength: number;
   readonly extraLength: number;
 } {
@@ -147,13 +143,11 @@ function readExtra(
 // The zip64 field holds only those values, in a fixed order, whose places in the header say so
 // (section 4.5.3).
 class WideValues {
-  readonly isThere: boolean;
   readonly #field: Buffer;
   readonly #place: { readonly byteOffset: number };
   #at = 0;
 
   constructor(field: Buffer | undefined, place: { readonly byteOffset: number }) {
-    this.isThere = field !== undefined;
     this.#field = field ?? Buffer.alloc(0);
     this.#place = place;
   }

@@ -1,6 +1,8 @@
 // The records of a zip, out of numbers into bytes (APPNOTE 6.3.10, section 4.3). Times are fixed, so
 // that the same content gives the same bytes; sizes beyond 4 GiB go into the zip64 extra field.
 
+import type { DirectoryPlace } from './zip-end.js';
+
 /** The names that an archive's entries can have. */
 export type EntryName = 'events.jsonl' | 'manifest.json' | 'manifest.sig';
 
@@ -77,12 +79,6 @@ export function centralDirectory(entries: readonly EntryRecord[], offset: number
   const place = { offset, byteCount: directory.length, entryCount: entries.length };
   const isZip64 = offset >= max32;
   return Buffer.concat([directory, ...(isZip64 ? zip64End(place) : []), endRecord(place)]);
-}
-
-interface DirectoryPlace {
-  readonly offset: number;
-  readonly byteCount: number;
-  readonly entryCount: number;
 }
 
 const noBytes = Buffer.alloc(0);

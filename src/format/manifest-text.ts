@@ -78,19 +78,18 @@ export class ManifestText {
    * What these members hold of an object within the manifest.
    *
    * @param value - bytes of a value, or of an element of one
-   * @returns undefined for what is no object; `isMore`: whether it has other members too
+   * @returns undefined for what is no object
    * @throws BackupError `BACKUP_MANIFEST_INVALID` for a member that is there twice
    */
   objectOf(
     value: Uint8Array,
     names: readonly string[],
-  ): { readonly members: Readonly<Record<string, unknown>>; readonly isMore: boolean } | undefined {
+  ): Readonly<Record<string, unknown>> | undefined {
     if (value[0] !== openBrace) return undefined;
     const found = this.#scan(value, (bytes) => distinct(bytes, scanMembers(bytes)));
     const members: Record<string, unknown> = {};
-    const values = valuesOf(value, found, names);
-    for (const [name, text] of values) members[name] = scalarOf(text);
-    return { members, isMore: found.size > values.size };
+    for (const [name, text] of valuesOf(value, found, names)) members[name] = scalarOf(text);
+    return members;
   }
 
   #scan<T>(value: Uint8Array, scan: (bytes: Uint8Array) => T): T {

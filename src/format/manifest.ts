@@ -37,9 +37,15 @@ const segmentMembers = ['lineCount', 'byteCount', 'sha256'] as const;
 /** The digest of some consecutive lines of the events, so that damage can be located. */
 export type SegmentDigest = z.infer<typeof segmentSchema>;
 
+// A caller's position has no other members; of a manifest they are additions.
+const toldPositionSchema = positionSchema.unwrap().strip().readonly();
+
 const shape = z.object({
   formatVersion: z.literal(formatVersion, 'not a format version that is read here'),
-  /** The highest schema version that the producer knows, never below `schemaVersionMax`. */
+  /**
+   * The highest schema version that the producer knows. This library writes none below
+   * `schemaVersionMax`; others' may be behind the lines that their users made, and no reader minds.
+   */
   schemaVersion: version,
   /** Whose events these are. */
   userId: z.string('not a text').min(1, 'empty'),
@@ -59,8 +65,8 @@ const shape = z.object({
   /** Absent when there are no events; so are the three below. */
   schemaVersionMin: version.optional(),
   schemaVersionMax: version.optional(),
-  firstPosition: positionSchema.optional(),
-  lastPosition: positionSchema.optional(),
+  firstPosition: toldPositionSchema.optional(),
+  lastPosition: toldPositionSchema.optional(),
   /** Bytes of `events.jsonl`. */
   byteCount: count.optional(),
   /** Bytes of the longest line, its line feed not counted. */
@@ -136,11 +142,7 @@ function assertFormatVersion(text: ManifestText): void {
 
 function valueOf(text: ManifestText, member: string, value: Uint8Array): unknown {
   if (member === 'firstPosition' || member === 'lastPosition') {
-    const object = text.objectOf(value, ['createdAt', 'eventId']);
-    if (object?.isMore === true) {
-      throw manifestInvalid('a member that no position has', { member });
-    }
-    return valid(positionSchema, object?.members, member);
+    return valid(positionSchema, text.objectOf(value, ['createdAt', 'eventId']), member);
   }
   const elements = member === 'apps' || member === 'segments' ? elementsOf(value) : undefined;
   return elements === undefined ? scalarOf(value) : listOf(text, elements, member);
@@ -151,7 +153,7 @@ function listOf(text: ManifestText, elements: Iterable<Uint8Array>, member: stri
   const list: unknown[] = [];
   for (const element of elements) {
     if (member === 'segments') {
-      const value = text.objectOf(element, segmentMembers)?.members;
+      const value = text.objectOf(element, segmentMembers);
       list.push(valid(segmentSchema, value, member, `segment ${list.length}: `));
     } else {
       const app = scalarOf(element);

@@ -1,7 +1,7 @@
 // What a destination may do to whoever writes into it, and that success is only told when it has everything.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
@@ -326,6 +326,61 @@ describe('an archive arrives whole', () => {
       client.close();
     });
   });
+});
+
+/** Takes a piece at a time, however long, as steadily as a line of this many bytes in a millisecond. */
+function steady(
+  bytesPerMs: number,
+  highWaterMark: number,
+): Writable & { readonly sizes: number[] } {
+  const sizes: number[] = [];
+  const destination = new Writable({
+    highWaterMark,
+    write(chunk: Buffer, _encoding, callback) {
+      sizes.push(chunk.length);
+      setTimeout(callback, chunk.length / bytesPerMs);
+    },
+  });
+  return Object.assign(destination, { sizes });
+}
+
+describe('F26 a destination that is slow and never stops has not stalled', () => {
+  const whole = Buffer.alloc(1_500_000, 'no zip at all');
+  const slowWriters: Readonly<Record<string, (destination: Writable) => Promise<unknown>>> = {
+    writeArchive: (destination) =>
+      writeArchive(destination, {
+        ...of(changeRows(1000, 1500)),
+        compressionLevel: 0,
+        sinkStallTimeoutMs: 300,
+      }),
+    sealArchive: (destination) =>
+      sealArchive(whole, destination, { recipients: [recipient], sinkStallTimeoutMs: 300 }),
+  };
+  for (const [name, write] of Object.entries(slowWriters)) {
+    for (const highWaterMark of [16 * 1024, 16 * 1024 * 1024]) {
+      test(`${name}: with room for ${highWaterMark} bytes`, async () => {
+        const destination = steady(1500, highWaterMark);
+        await settlesWithin(write(destination), 10_000);
+        const total = destination.sizes.reduce((sum, size) => sum + size, 0);
+        assert.ok(total > 1_500_000);
+        assert.ok(Math.max(...destination.sizes) <= 64 * 1024 + 32);
+      });
+    }
+  }
+});
+
+test('F32 any number of archives and seals share a signal, of which nothing is left', async () => {
+  const { signal } = new AbortController();
+  const options = { signal, sinkStallTimeoutMs: 5000 };
+  const sink = (): Writable => new Writable({ write: (_chunk, _encoding, callback) => callback() });
+  // A warning of too many listeners fails the test: see failures.ts.
+  const writing = Array.from({ length: 12 }, () => [
+    writeArchive(sink(), { ...of(changeRows(9)), ...options }),
+    sealArchive(plain, sink(), { ...options, recipients: [recipient] }),
+  ]);
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  await Promise.all(writing.flat());
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
 test('F27 a client of HTTP/2 that does not read holds up the source', async () => {

@@ -7,7 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { parseManifest } from '../../src/format/manifest.js';
-import { isBackupError } from '../../src/index.js';
+import { openArchive, verifyArchive } from '../../src/archive/index.js';
+import { isBackupError, manifestSchema } from '../../src/index.js';
+import { archiveVectors } from '../support/archive-vectors.js';
+import { collectBytes } from '../support/collect.js';
+import { buildZip } from '../support/zip-parts.js';
 
 const CHILD = fileURLToPath(new URL('../support/manifest-child.ts', import.meta.url));
 const run = promisify(execFile);
@@ -56,10 +60,6 @@ describe('a manifest', () => {
       ),
       ['eventId: missing', 'createdAt: missing', 'eventId: not a text', 'eventId: empty'],
     );
-    assert.equal(
-      reasonOf({ firstPosition: { ...position, more: 1 } }),
-      'a member that no position has',
-    );
     assert.equal(reasonOf({ lastPosition: [] }), 'not a position');
     const { lineCount, byteCount } = segment;
     assert.deepEqual(
@@ -77,10 +77,48 @@ describe('a manifest', () => {
     assert.equal(reasonOf({ userId: { a: 1 } }), 'not a text');
   });
 
-  test('may tell of segments without the bytes of all of them, and of more in a segment', () => {
-    const parsed = parseManifest(
-      Buffer.from(JSON.stringify({ ...manifest, segments: [{ ...segment, more: [] }] })),
+  test('may tell of segments without the bytes of all of them', () => {
+    const { segments } = parseManifest(
+      Buffer.from(JSON.stringify({ ...manifest, segments: [segment] })),
     );
-    assert.deepEqual(parsed.segments, [segment]);
+    assert.deepEqual(segments, [segment]);
+  });
+
+  test('may tell more than is known here, also of a segment and of a position', async () => {
+    const more = { deep: [{}] };
+    const later = {
+      firstPosition: { more, ...position },
+      lastPosition: { ...position, more },
+      segments: [{ ...segment, more }],
+    };
+    const known = { firstPosition: position, lastPosition: position, segments: [segment] };
+    const parsed = parseManifest(Buffer.from(JSON.stringify({ ...manifest, ...later, more })));
+    assert.deepEqual(parsed, { ...manifest, ...known });
+    // Hosts that parse the text themselves get the same.
+    assert.deepEqual(manifestSchema.parse({ ...manifest, ...later, more }), parsed);
+
+    // What is known is held against the lines as ever.
+    await using archive = await openArchive(
+      archiveVectors().find(({ name }) => name === 'good-plain')!.bytes,
+    );
+    const events = { name: 'events.jsonl', content: await collectBytes(archive.bytes()) };
+    const { firstPosition, lastPosition } = archive.manifest;
+    for (const [last, members] of [
+      [lastPosition, []],
+      [firstPosition, ['lastPosition']],
+    ] as const) {
+      const text = JSON.stringify({ ...archive.manifest, lastPosition: { ...last, more } });
+      const zip = buildZip([events, { name: 'manifest.json', content: Buffer.from(text) }]);
+      const { problems } = await verifyArchive(zip);
+      assert.deepEqual(
+        problems.map(({ member }) => member),
+        members,
+      );
+    }
+  });
+
+  test('of a producer that knows less than its lines hold is read, as one that is behind its users', () => {
+    const ahead = { ...manifest, schemaVersionMax: 7 };
+    assert.deepEqual(parseManifest(Buffer.from(JSON.stringify(ahead))), ahead);
   });
 });

@@ -188,6 +188,18 @@ describe('an open archive', () => {
     const { details } = await failsWith(reading, 'BACKUP_LIMIT_EXCEEDED');
     assert.equal(details.limit, 'maxLineBytes');
   });
+
+  test('takes one rule for that limit, whoever reads', async () => {
+    await using archive = await openArchive(file);
+    const longest = 512 * 1024 * 1024;
+    for (const maxLineBytes of [0, longest + 1]) {
+      assert.throws(() => archive.lines({ maxLineBytes }), RangeError);
+      assert.throws(() => archive.verifiedLines({ maxLineBytes }), RangeError);
+      assert.ok((await failureOf(archive.verify({ maxLineBytes }))) instanceof RangeError);
+    }
+    const { eventCount } = archive.manifest;
+    assert.equal((await collect(archive.lines({ maxLineBytes: longest }))).length, eventCount);
+  });
 });
 
 test('a read that fails, whichever it is, is told and not taken for damage', async () => {
@@ -219,8 +231,10 @@ test('a read that fails, whichever it is, is told and not taken for damage', asy
 
 test('C14 a bomb costs no more than what its header tells', async () => {
   const bomb = archiveVectors().find(({ name }) => name.startsWith('LIMIT_EXCEEDED-C14'))!;
-  await failsWith(
+  const { details } = await failsWith(
     openArchive(bomb.bytes).then(async (archive) => collect(archive.bytes())),
     'BACKUP_LIMIT_EXCEEDED',
   );
+  assert.equal(details.entry, 'events.jsonl');
+  assert.equal(details.limit, 'declaredBytes');
 });

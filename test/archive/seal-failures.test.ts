@@ -157,6 +157,36 @@ describe('sealing while the archive is written', () => {
   });
 });
 
+describe('an input without a byte is no archive, and is not sealed', () => {
+  const readBefore = async (): Promise<Readable> => {
+    const stream = Readable.from([Buffer.from('PK')]);
+    await collectBytes(stream);
+    return stream;
+  };
+  const leftBefore = async (): Promise<AsyncIterable<Uint8Array>> => {
+    const pieces = (async function* () {
+      yield await Promise.resolve(Buffer.from('PK'));
+    })();
+    await collectBytes(pieces);
+    return pieces;
+  };
+  const inputs: Readonly<Record<string, () => SealInput | Promise<SealInput>>> = {
+    'a stream that was read before': readBefore,
+    'a generator that is through': leftBefore,
+    'no bytes': () => Buffer.alloc(0),
+    'an empty file': () => '/dev/null',
+    'pieces without a byte': () => Readable.from([Buffer.alloc(0), Buffer.alloc(0)]),
+  };
+  for (const [name, inputOf] of Object.entries(inputs)) {
+    test(name, async () => {
+      const destination = new PassThrough();
+      const running = sealArchive(await inputOf(), destination, { recipients: [recipient] });
+      await failsWith(running, 'BACKUP_ARCHIVE_INVALID');
+      assert.equal(destination.destroyed, true);
+    });
+  }
+});
+
 test('a misspelt identity is a TypeError, and both streams are destroyed', async () => {
   const input = silent();
   const destination = new PassThrough();

@@ -22,7 +22,8 @@ for (const lane of lanes) {
       await fillLog(db, { rowCount: 5 });
       await using proxy = await startWireProxy(db.address);
       const pool = db.pool({ connectionString: proxy.url(db.url()), maxUses: 1 });
-      const patient = { userId: USER, batchSize: 2 };
+      // Of as many digits, since the server repeats them: offsets have to be the same.
+      const patient = { userId: USER, batchSize: 2, stallTimeoutMs: 950 };
       const options = { ...patient, stallTimeoutMs: 150, connectTimeoutMs: 1_000 };
 
       const pieces: Buffer[] = [];

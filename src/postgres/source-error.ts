@@ -59,16 +59,15 @@ export function clientUnusable(
 /**
  * The log or a column of it is not there.
  *
- * @param advises - whether `migrateSyncChanges` would make it: it makes no table with other names
+ * @param advises - whether `migrateSyncChanges` would make it: of a table that is there it makes no
+ * column but `schema_version`, and nothing under other names
  */
 export function logMissing(
   place: SourcePlace,
   { advises, column }: { readonly advises: boolean; readonly column?: string },
 ): BackupError<'BACKUP_SOURCE_FAILED'> {
   const what = column === undefined ? place.relation : `column ${column} of ${place.relation}`;
-  const advice = advises
-    ? 'name it in the option log, or run migrateSyncChanges'
-    : 'correct the option log';
+  const advice = `name what there is in the option log${advises ? ', or run migrateSyncChanges' : ''}`;
   return new BackupError(
     'BACKUP_SOURCE_FAILED',
     `there is no ${what}: ${advice}`,

@@ -1,6 +1,6 @@
 // migrateSyncChanges: makes the table, brings an old one up to date, and leaves alone what is there.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import type pg from 'pg';
 
 import {
@@ -245,6 +245,86 @@ test('syncChangesSql with concurrently makes the index outside the transaction, 
     const { indexes } = before as { readonly indexes: readonly unknown[] };
     assert.equal(indexes.length, 2);
   }));
+
+describe('an index that a failed CREATE INDEX CONCURRENTLY has left behind', () => {
+  const whole = syncChangesSql({ concurrently: true });
+  const at = whole.indexOf('CREATE INDEX CONCURRENTLY');
+  const [migration, build] = [whole.slice(0, at), whole.slice(at)];
+
+  /** A build waits for every writer before it begins, this one for longer than it may. */
+  async function failToBuild(db: TestDatabase): Promise<void> {
+    await db.admin.query(migration);
+    await grant(db);
+    await fillLog(db, { rowCount: 5 });
+    const writer = await db.admin.connect();
+    const builder = await db.admin.connect();
+    await writer.query(`BEGIN; UPDATE sync_changes SET client_id = 'held'`);
+    await builder.query('SET statement_timeout = 100');
+    await assert.rejects(builder.query(build), { code: '57014' });
+    await writer.query('ROLLBACK');
+    writer.release();
+    builder.release(true);
+    assert.deepEqual(await validityOf(db), [true, false]);
+  }
+
+  async function validityOf(db: TestDatabase): Promise<readonly boolean[]> {
+    const { rows } = await db.admin.query<{ valid: boolean }>(
+      `SELECT indisvalid AND indisready AS valid FROM pg_index
+        WHERE indrelid = 'sync_changes'::regclass ORDER BY indexrelid`,
+    );
+    return rows.map(({ valid }) => valid);
+  }
+
+  test('is made anew, and serves the order', () =>
+    withDatabase(async (db) => {
+      await failToBuild(db);
+      await migrateSyncChanges(db.admin);
+      assert.deepEqual(await validityOf(db), [true, true]);
+      const before = await catalogueOf(db);
+      await migrateSyncChanges(db.admin);
+      assert.deepEqual(await catalogueOf(db), before);
+      const client = await db.admin.connect();
+      await client.query('SET enable_seqscan = off; SET enable_sort = off');
+      const { rows } = await client.query<Record<'QUERY PLAN', string>>(
+        `EXPLAIN SELECT FROM sync_changes WHERE user_id = 'user-1' ORDER BY created_at, id`,
+      );
+      client.release(true);
+      assert.match(rows[0]?.['QUERY PLAN'] ?? '', /using sync_changes_export_order/);
+    }));
+
+  test('is told with a warning where the text is run again, and the hint mends it', () =>
+    withDatabase(async (db) => {
+      await failToBuild(db);
+      const client = await db.admin.connect();
+      const notices: { readonly severity?: string; readonly hint?: string }[] = [];
+      client.on('notice', (notice) => notices.push(notice as (typeof notices)[number]));
+      await client.query(migration);
+      await client.query(build);
+      assert.deepEqual(await validityOf(db), [true, false]);
+      const [warning] = notices.filter(({ severity }) => severity === 'WARNING');
+      const remedy = /REINDEX .*/.exec(warning?.hint ?? '');
+      await client.query(remedy?.[0] ?? 'none');
+      assert.deepEqual(await validityOf(db), [true, true]);
+      notices.length = 0;
+      await client.query(migration);
+      assert.deepEqual(notices, []);
+      client.release();
+    }));
+
+  test('of that name but another order, or no index at all, is left alone and is an error', () =>
+    withDatabase(async (db) => {
+      await migrateSyncChanges(db.admin);
+      for (const sql of [
+        'CREATE INDEX sync_changes_export_order ON sync_changes (created_at)',
+        'CREATE TABLE sync_changes_export_order ()',
+      ]) {
+        await db.admin.query(`DROP INDEX sync_changes_export_order; ${sql}`);
+        const before = await catalogueOf(db);
+        await assert.rejects(migrateSyncChanges(db.admin), { code: '42P07' });
+        assert.deepEqual(await catalogueOf(db), before);
+      }
+    }));
+});
 
 test('options that are none are refused before any I/O', async () => {
   let queryCount = 0;

@@ -1,15 +1,20 @@
-// Whatever a role's search path finds before `pg_catalog`, exports, their checks and restores use PostgreSQL's
-// own functions, operators, types and collations (CVE-2018-1058).
+// Whatever a role's search path finds before `pg_catalog`, exports, their checks, restores and the migration use
+// PostgreSQL's own functions, operators, types and collations (CVE-2018-1058).
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { createUpcaster } from '../../src/index.js';
+import {
+  type SyncChangesSqlOptions,
+  migrateSyncChanges,
+  syncChangesSql,
+} from '../../src/postgres/index.js';
 import { USER, eventIdOf, eventIdsOf, fillLog, rowOf } from '../support/change-log.js';
 import { type TestDatabase, withDatabase } from '../support/database.js';
 import { failsWith } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
 import { exportOf, lineText, restore } from '../support/restored.js';
-import { layTraps } from '../support/traps.js';
+import { THROUGH_TRAPS, layTraps } from '../support/traps.js';
 
 const extraColumns = { score: 'score', label: 'label', tags: 'tags', nick: 'nick' };
 const log = { extraColumns };
@@ -167,5 +172,86 @@ describe('a restore does the same with traps in the way', () => {
       );
       assert.equal(error.details.reason, 'unavailable');
       return error.details;
+    }));
+});
+
+describe('a migration makes the same with traps in the way', () => {
+  /** The table as its catalogs have it, spelt under an empty path: whatever is not PostgreSQL's own shows. */
+  async function tableOf(db: TestDatabase): Promise<unknown> {
+    const client = await db.admin.connect();
+    try {
+      await client.query('SET search_path = pg_catalog');
+      const { rows } = await client.query<{ columns: unknown; indexes: unknown }>(`
+        SELECT (SELECT json_agg(json_build_array(attname, format_type(atttypid, atttypmod), attnotnull,
+                         attcollation::regcollation, pg_get_expr(adbin, adrelid)) ORDER BY attnum)
+                  FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+                 WHERE attrelid = t.oid AND attnum > 0 AND NOT attisdropped) AS columns,
+               (SELECT json_agg(json_build_array(conname, pg_get_constraintdef(oid)) ORDER BY conname)
+                  FROM pg_constraint WHERE conrelid = t.oid) AS constraints,
+               (SELECT json_agg(json_build_array(pg_get_indexdef(indexrelid), indisvalid) ORDER BY indexrelid)
+                  FROM pg_index WHERE indrelid = t.oid) AS indexes,
+               (SELECT json_agg(json_build_array(polname, polcmd, polpermissive, polroles,
+                         pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) ORDER BY polname)
+                  FROM pg_policy WHERE polrelid = t.oid) AS policies,
+               relrowsecurity, relforcerowsecurity
+          FROM pg_class AS t WHERE t.oid = 'public.sync_changes'::regclass`);
+      const [table] = rows;
+      assert.deepEqual([length(table?.columns), length(table?.indexes)], [11, 2]);
+      return table;
+    } finally {
+      client.release(true);
+    }
+  }
+
+  const length = (list: unknown): number => (list as readonly unknown[]).length;
+
+  async function migrated(hasTraps: boolean, options: SyncChangesSqlOptions): Promise<unknown> {
+    return withDatabase(async (db) => {
+      if (hasTraps) await layTraps(db);
+      const pool = db.pool({
+        connectionString: db.url('admin'),
+        ...(hasTraps && { options: THROUGH_TRAPS }),
+      });
+      const migrate = async (): Promise<void> => {
+        const sql = syncChangesSql(options);
+        const at = sql.indexOf('CREATE INDEX CONCURRENTLY');
+        if (at === -1) await migrateSyncChanges(pool, options);
+        else for (const part of [sql.slice(0, at), sql.slice(at)]) await pool.query(part);
+      };
+      await migrate();
+      const first = await tableOf(db);
+      await migrate();
+      assert.deepEqual(await tableOf(db), first);
+      // Anew, what an old table lacks, what a failed build left behind, and what somebody turned off.
+      await db.admin.query(`
+        ALTER TABLE sync_changes DROP COLUMN schema_version, DISABLE ROW LEVEL SECURITY;
+        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'sync_changes_export_order'::regclass`);
+      await migrate();
+      return [first, await tableOf(db)];
+    });
+  }
+
+  for (const options of [{}, { rowSecurity: false }, { concurrently: true }]) {
+    test(`as a superuser, with ${JSON.stringify(options)}`, async () =>
+      assert.deepEqual(await migrated(true, options), await migrated(false, options)));
+  }
+
+  // What comes after `pg_catalog` in the path wins all the same where its arguments fit better.
+  test('where somebody who may create in public has made what fits better', () =>
+    withDatabase(async (db) => {
+      await db.admin.query(`GRANT CREATE ON SCHEMA public TO ${db.appUser}`);
+      const trap = `LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$a trap$$; END'`;
+      await db.pool().query(`
+        CREATE FUNCTION public.hashtextextended(text, integer) RETURNS bigint ${trap};
+        CREATE FUNCTION public.pg_advisory_xact_lock(bigint) RETURNS void ${trap};
+        CREATE FUNCTION public.current_setting(text, text) RETURNS text ${trap};
+        CREATE FUNCTION public.is_trapped(name, text) RETURNS boolean ${trap};
+        CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = text, FUNCTION = public.is_trapped);
+        CREATE OPERATOR public.~~ (LEFTARG = name, RIGHTARG = text, FUNCTION = public.is_trapped);
+      `);
+      await migrateSyncChanges(db.admin);
+      const first = await tableOf(db);
+      await migrateSyncChanges(db.admin);
+      assert.deepEqual(await tableOf(db), first);
     }));
 });

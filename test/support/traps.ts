@@ -2,6 +2,9 @@
 // operator, type and table that PostgreSQL has: whoever asks for one by its bare name walks into it.
 import type { TestDatabase } from './database.js';
 
+/** For a pool whose sessions are to find the traps first whatever their role, as connection options. */
+export const THROUGH_TRAPS = '-c search_path=traps,pg_catalog,public';
+
 /** Lays the traps, in schema `traps`, in the way of the plain role's next sessions. */
 export async function layTraps(db: TestDatabase): Promise<void> {
   await db.admin.query(TRAPS_SQL);

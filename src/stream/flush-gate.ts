@@ -1,8 +1,8 @@
 // Calls the host's flush hook: one call at a time, within a limit, its failure typed.
 
 import { BackupError } from '../errors.js';
+import { isThenable, leaveUnawaited } from '../format/thenable.js';
 import type { FlushPolicy, FlushProgress } from './flush-policy.js';
-import { isThenable } from './host-hook.js';
 
 /** Says when to flush, and calls the hook when it was done. */
 export class FlushGate {
@@ -59,7 +59,7 @@ export class FlushGate {
     }
     if (!this.#isClosed) return this.#settled(result, progress);
     // The hook has closed the lane that calls it: nobody waits for the rest of it.
-    Promise.resolve(result).catch(() => undefined);
+    leaveUnawaited(result);
     return undefined;
   }
 

@@ -56,9 +56,3 @@ async function attempt<T>(
     throw new BackupError('BACKUP_HOOK_FAILED', message, { hook: name, lineNumber }, cause);
   }
 }
-
-/** Whether somebody would have to wait for a value: what an async function gives, or anything alike. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
-  return typeof (value as { readonly then?: unknown }).then === 'function';
-}

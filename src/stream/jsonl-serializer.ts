@@ -8,13 +8,13 @@ import { writeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import { SummaryBuilder, summaryOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
+import { isThenable, leaveUnawaited } from '../format/thenable.js';
 import { toExportLine } from '../format/to-export-line.js';
 import { functionOption, refuseUnknown } from '../options.js';
 import { ByteDigest, vouchForDigest } from './digest.js';
 import { FlushGate } from './flush-gate.js';
 import { flushOptionNames, flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
-import { isThenable } from './host-hook.js';
 import { LineBytes } from './line-bytes.js';
 
 /** Options of a {@link JsonlSerializer}. */
@@ -194,8 +194,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
       throw isBackupError(error) ? error : mapFailed(lineNumber, 'threw', error);
     }
     if (isLater) {
-      // Nobody waits for it, and a rejection that nobody handles would end the process.
-      Promise.resolve(line).catch(() => undefined);
+      leaveUnawaited(line as PromiseLike<unknown>);
       throw mapFailed(lineNumber, 'is async: it must give the line itself, not a promise of it');
     }
     if (typeof line !== 'object' || line === null) throw mapFailed(lineNumber, 'gave no line');

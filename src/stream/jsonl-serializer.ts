@@ -176,8 +176,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   #append(item: T): void {
     const line = this.#mapped(item, this.#lines + 1);
-    writeExportLine(line, this.#output);
-    this.#builder.add(line);
+    this.#builder.add(writeExportLine(line, this.#output));
     this.#lines += 1;
     if (this.#gate.isDue(this.#lines)) this.#flush();
     else if (this.#output.length >= pieceBytes) this.#pushPiece();

@@ -2,7 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
-import { refuseUnknown } from '../options.js';
+import { integerOption, refuseUnknown } from '../options.js';
 import { encodeExportLine } from './encode-line.js';
 import type { ExportLine } from './export-line.js';
 import { maxSchemaVersion } from './schema-version.js';
@@ -118,15 +118,9 @@ export function createUpcaster(options: UpcasterOptions): Upcaster {
 }
 
 function optionsOf(options: UpcasterOptions): { current: number; steps: UpcastStep[] } {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new TypeError('createUpcaster takes { current, steps }');
-  }
   refuseUnknown('createUpcaster', options, ['current', 'steps']);
   const { current, steps } = options;
-  if (!Number.isInteger(current)) throw new TypeError('current must be an integer');
-  if (current < 1 || current > maxSchemaVersion) {
-    throw new RangeError(`current must be from 1 to ${maxSchemaVersion}`);
-  }
+  integerOption('current', current, { min: 1, max: maxSchemaVersion });
   if (typeof steps !== 'object' || (steps as unknown) === null) {
     throw new TypeError('steps must be an object of functions by version');
   }

@@ -2,7 +2,6 @@
 
 import { Transform } from 'node:stream';
 import type { TransformCallback } from 'node:stream';
-import { BackupError, isBackupError } from '../errors.js';
 import type { ChangeRow } from '../format/change-row.js';
 import { writeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
@@ -15,14 +14,15 @@ import { ByteDigest, vouchForDigest } from './digest.js';
 import { FlushGate } from './flush-gate.js';
 import { flushOptionNames, flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
+import { hookFailed, hookThrew } from './host-hook.js';
 import { LineBytes } from './line-bytes.js';
 
 /** Options of a {@link JsonlSerializer}. */
 export interface JsonlSerializerOptions<T = ChangeRow> extends FlushOptions {
   /**
    * Makes the line of an item. Called once for each item, in order, synchronously; default
-   * {@link toExportLine}. A `BackupError` that it throws fails the stream as it is, anything else
-   * as `BACKUP_HOOK_FAILED`, a result that is no object, or a promise of one, too.
+   * {@link toExportLine}. A `BackupError` that it throws fails the stream unchanged. Any other throw,
+   * a promise, or a result that is not an object fails it with `BACKUP_HOOK_FAILED`.
    */
   readonly map?: ((item: T) => ExportLine) | undefined;
 }
@@ -184,19 +184,20 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   #mapped(item: T, lineNumber: number): ExportLine {
     const map = this.#map;
+    const place = { hook: 'map', lineNumber } as const;
     let line: unknown;
     let isLater: boolean;
     try {
       line = map(item);
       isLater = isThenable(line);
     } catch (error) {
-      throw isBackupError(error) ? error : mapFailed(lineNumber, 'threw', error);
+      throw hookThrew(place, error);
     }
     if (isLater) {
       leaveUnawaited(line as PromiseLike<unknown>);
-      throw mapFailed(lineNumber, 'is async: it must give the line itself, not a promise of it');
+      throw hookFailed(place, 'is async: it must give the line itself, not a promise of it');
     }
-    if (typeof line !== 'object' || line === null) throw mapFailed(lineNumber, 'gave no line');
+    if (typeof line !== 'object' || line === null) throw hookFailed(place, 'gave no line');
     return line as ExportLine;
   }
 
@@ -261,11 +262,6 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     if (this.#isBlocked) this.#onRead = next;
     else next();
   }
-}
-
-function mapFailed(lineNumber: number, what: string, cause?: unknown): BackupError {
-  const message = `map failed at line ${lineNumber}: the host's own mapper ${what}`;
-  return new BackupError('BACKUP_HOOK_FAILED', message, { hook: 'map', lineNumber }, cause);
 }
 
 function asBatch<T>(item: T | readonly T[]): readonly T[] {

@@ -174,9 +174,12 @@ export interface BackupErrorDetails {
     readonly lineNumber?: number;
     readonly eventId?: string;
   };
-  /** A step of the host's upcaster failed. `fromVersion`: the version that the step takes. */
+  /**
+   * A step of the host's upcaster failed. `fromVersion`: the version that the step takes; `async`: it
+   * gave a promise, and steps are synchronous.
+   */
   readonly BACKUP_UPCAST_FAILED: {
-    readonly reason: 'threw' | 'no-line' | 'identity-changed' | 'invalid-line';
+    readonly reason: 'threw' | 'async' | 'no-line' | 'identity-changed' | 'invalid-line';
     readonly fromVersion: number;
     readonly member?: string;
     readonly lineNumber?: number;

@@ -36,6 +36,27 @@ export function integerOption(
 }
 
 /**
+ * Checks an option that is a time in milliseconds, such as a timer can wait.
+ *
+ * @throws TypeError for what is no integer, RangeError outside the range
+ */
+export function timeOption(name: string, value: unknown): number {
+  return integerOption(name, value, { min: 1, max: maxTimerMs });
+}
+
+/**
+ * Checks an option that is a yes or a no; left out it is a no.
+ *
+ * @throws TypeError for anything else
+ */
+export function booleanOption(name: string, value: unknown): boolean {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw new TypeError(`${name} must be a boolean`);
+  }
+  return value === true;
+}
+
+/**
  * Checks an option that is a signal.
  *
  * @throws TypeError for anything else

@@ -5,6 +5,8 @@ import { isBackupError } from '../errors.js';
 import { formatVersion, parseManifest } from '../format/manifest.js';
 import type { Manifest } from '../format/manifest.js';
 import { maxSchemaVersion } from '../format/schema-version.js';
+import { orderViolated } from '../format/order-violated.js';
+import { disorderOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
 import { canonicalTimestamp } from '../format/timestamp.js';
 import type { ChangeSource } from '../stream/change-source.js';
@@ -93,7 +95,8 @@ const optionNames = [
  * @throws TypeError or RangeError for invalid options, when events are another user's, and when
  * `summary()` does not tell what the bytes were or is nothing that a manifest can hold;
  * BackupError `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; `BACKUP_ORDER_VIOLATED` for a
- * `ChangeSource` whose rows do not rise by `(createdAt, id)`; `BACKUP_LIMIT_EXCEEDED` when the manifest
+ * `ChangeSource` whose rows do not rise by `(createdAt, id)`, and for a `JsonlSerializer` that was fed
+ * such, once it is through; `BACKUP_LIMIT_EXCEEDED` when the manifest
  * would be longer than readers take, for its apps; whatever the events fail with;
  * `signal.reason` after an abort
  *
@@ -189,7 +192,10 @@ async function writeEntries(
 ): Promise<Manifest> {
   const { bytes, tally, plan } = from;
   await zip.addStream('events.jsonl', tallied(bytes, tally), plan);
-  const manifestBytes = identified(manifestOf(bytes.summary(), tally, plan)).bytes;
+  const summary = bytes.summary();
+  const disorder = disorderOf(summary);
+  if (disorder !== undefined) throw orderViolated(disorder.order, disorder.lineNumber, 'line');
+  const manifestBytes = identified(manifestOf(summary, tally, plan)).bytes;
   const manifest = readBack(manifestBytes);
   await zip.add('manifest.json', manifestBytes);
   if (plan.signing !== undefined) {

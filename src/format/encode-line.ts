@@ -88,9 +88,10 @@ class OneLine implements LineOutput {
 /**
  * Writes a line as UTF-8, and its line feed. When it throws, `output.end` is where it was.
  *
+ * @returns what was written: the line as it was read, once
  * @throws BackupError as {@link encodeExportLine} does
  */
-export function writeExportLine(line: ExportLine, output: LineOutput): void {
+export function writeExportLine(line: ExportLine, output: LineOutput): ExportLine {
   const read = readOnce(line);
   assertLine(read);
   const textUnits = textLength(read);
@@ -104,6 +105,7 @@ export function writeExportLine(line: ExportLine, output: LineOutput): void {
   } catch (error) {
     throw refused(error, textRefused(read), read);
   }
+  return read;
 }
 
 type ReadLine = Required<Omit<ExportLine, 'extra'>> & { readonly extra: ExportLine['extra'] };

@@ -31,7 +31,7 @@ export type Position = z.infer<typeof positionSchema>;
  * @returns a negative number, zero or a positive number, as `Array.prototype.sort` takes it
  */
 export function comparePositions(a: Position, b: Position): number {
-  return compareTimestamps(a.createdAt, b.createdAt) || compareTexts(a.eventId, b.eventId);
+  return compareTimestamps(a.createdAt, b.createdAt) || compareIds(a.eventId, b.eventId);
 }
 
 // The texts cannot be compared whole: '…00Z' is before '…00.1Z', but 'Z' is above '.'. Without the
@@ -42,4 +42,13 @@ function compareTimestamps(a: string, b: string): number {
 
 function compareTexts(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
+}
+
+// As their UTF-8 bytes order, in which lines are compared: an id may be any text, and UTF-16 puts
+// characters beyond U+FFFF, which are two surrogates, before those from U+E000 on.
+function compareIds(a: string, b: string): number {
+  if (a === b) return 0;
+  let at = 0;
+  while (at < a.length && a.charCodeAt(at) === b.charCodeAt(at)) at += 1;
+  return (a.codePointAt(at) ?? -1) - (b.codePointAt(at) ?? -1);
 }

@@ -1,51 +1,75 @@
 // Finds objects that hold a member name twice: jsonb keeps the last value, so that something of such
 // a line is not restored, and the report says so.
 
-import { scanMembers, scanValue, skipWhitespace } from './json-scan.js';
+import { scanString } from './json-scan.js';
 
+const quote = 0x22;
 const comma = 0x2c;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const openBrace = 0x7b;
+const closeBrace = 0x7d;
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * Whether an object in a JSON value holds a name twice, the value itself included. Slow: only for
- * lines whose names do not rise.
+ * Whether an object in a JSON value holds a name twice, the value itself included. One pass, however
+ * deep; still only for lines whose names do not rise, since it makes texts of the names.
  *
  * @param bytes - what `scanValue` has found valid from `start` to `end`
  */
 export function hasRepeatedNames(bytes: Uint8Array, start: number, end: number): boolean {
-  const open: (readonly [number, number])[] = [[start, end]];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const [from, to] = next;
-    if (bytes[from] === openBrace) {
-      const value = bytes.subarray(from, to);
-      const names = new Set<unknown>();
-      for (const { keyStart, keyEnd, valueStart, valueEnd } of scanMembers(value)) {
-        const name: unknown = JSON.parse(decoder.decode(value.subarray(keyStart, keyEnd)));
-        if (names.has(name)) return true;
-        names.add(name);
-        open.push([from + valueStart, from + valueEnd]);
-      }
-    } else if (bytes[from] === openBracket) {
-      for (const element of elementsOf(bytes, from, to)) open.push(element);
+  // The open containers, innermost last. Of an object that has had one name only its place is kept:
+  // most of the levels of a deep value are such.
+  const open: Container[] = [];
+  let expectsName = false;
+  for (let at = start; at < end;) {
+    const byte = bytes[at];
+    if (byte === quote) {
+      if (expectsName && !isNew(open, bytes, at, end)) return true;
+      expectsName = false;
+      at = scanString(bytes, at, end);
+      continue;
     }
+    if (byte === openBrace || byte === openBracket) {
+      expectsName = byte === openBrace;
+      open.push(expectsName ? noName : isArray);
+    } else if (byte === closeBrace || byte === closeBracket) {
+      open.pop();
+      // The object or array may have been empty.
+      expectsName = false;
+    } else if (byte === comma) {
+      expectsName = open.at(-1) !== isArray;
+    }
+    at += 1;
   }
   return false;
 }
 
-function* elementsOf(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): Generator<readonly [number, number], void, undefined> {
-  let at = skipWhitespace(bytes, start + 1, end);
-  while (bytes[at] !== closeBracket) {
-    const valueEnd = scanValue(bytes, at, end);
-    yield [at, valueEnd];
-    at = skipWhitespace(bytes, valueEnd, end);
-    if (bytes[at] === comma) at = skipWhitespace(bytes, at + 1, end);
+/** `isArray`; of an object `noName` so far, the place of its only name, or all of its names. */
+type Container = number | Set<string>;
+
+const isArray = -2;
+const noName = -1;
+
+/** Takes note of the name at `at`. @returns false when its object has had it before */
+function isNew(open: Container[], bytes: Uint8Array, at: number, end: number): boolean {
+  const innermost = open.length - 1;
+  const names = open[innermost] as Container;
+  if (names === noName) {
+    open[innermost] = at;
+    return true;
   }
+  const known = typeof names === 'number' ? new Set([nameAt(bytes, names, end)]) : names;
+  open[innermost] = known;
+  const name = nameAt(bytes, at, end);
+  if (known.has(name)) return false;
+  known.add(name);
+  return true;
+}
+
+/** A name as it is meant, its escapes resolved. */
+function nameAt(bytes: Uint8Array, start: number, end: number): string {
+  const text = decoder.decode(bytes.subarray(start, scanString(bytes, start, end)));
+  return text.includes('\\') ? (JSON.parse(text) as string) : text.slice(1, -1);
 }

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { ExportLine } from './export-line.js';
-import { positionSchema } from './position.js';
+import { comparePositions, positionSchema } from './position.js';
 import type { Position } from './position.js';
 import { maxSchemaVersion } from './schema-version.js';
 
@@ -36,6 +36,16 @@ export interface LineFacts extends Pick<
   'eventCount' | 'schemaVersionMin' | 'schemaVersionMax' | 'firstPosition' | 'lastPosition'
 > {
   readonly apps: ReadonlySet<string>;
+  /** The first line that does not stand after the one before it, where somebody has looked. */
+  readonly disorder?: LineDisorder | undefined;
+}
+
+/** A line that does not stand after the one before it in the order of the log. */
+export interface LineDisorder {
+  /** From 1. */
+  readonly lineNumber: number;
+  /** As comparing with the line before gave it: zero for the same position, negative for an earlier one. */
+  readonly order: number;
 }
 
 /** Gathers {@link LineFacts} line by line; the bytes are counted and digested by whoever writes them. */
@@ -47,10 +57,15 @@ export class SummaryBuilder {
   #schemaVersionMax = 0;
   #first: Position | undefined;
   #last: ExportLine | undefined;
+  #disorder: LineDisorder | undefined;
 
   /** Takes note of one line, in the order in which lines are written. */
   add(line: ExportLine): void {
     this.#eventCount += 1;
+    if (this.#last !== undefined && this.#disorder === undefined) {
+      const order = comparePositions(line, this.#last);
+      if (order <= 0) this.#disorder = { lineNumber: this.#eventCount, order };
+    }
     // Runs of one app are the ordinary case, and a comparison is cheaper than a look-up.
     if (line.appId !== this.#lastApp) this.#apps.add((this.#lastApp = line.appId));
     if (line.schemaVersion < this.#schemaVersionMin) this.#schemaVersionMin = line.schemaVersion;
@@ -69,8 +84,17 @@ export class SummaryBuilder {
       schemaVersionMax: this.#schemaVersionMax,
       firstPosition: this.#first,
       lastPosition: positionOf(this.#last),
+      disorder: this.#disorder,
     };
   }
+}
+
+// Beside the summaries, which are public and tell what they always told.
+const disorders = new WeakMap<ExportSummary, LineDisorder>();
+
+/** What {@link summaryOf} knows of the order of the lines: the first that breaks it. */
+export function disorderOf(summary: ExportSummary): LineDisorder | undefined {
+  return disorders.get(summary);
 }
 
 /** A summary out of what the lines were and what their bytes were. */
@@ -78,9 +102,11 @@ export function summaryOf(
   facts: LineFacts,
   bytes: { readonly byteCount: number; readonly sha256: string },
 ): ExportSummary {
-  const { eventCount, apps, ...range } = facts;
+  const { eventCount, apps, disorder, ...range } = facts;
   const { byteCount, sha256 } = bytes;
-  return { eventCount, byteCount, sha256, apps: sortByUtf8([...apps]), ...range };
+  const summary = { eventCount, byteCount, sha256, apps: sortByUtf8([...apps]), ...range };
+  if (disorder !== undefined) disorders.set(summary, disorder);
+  return summary;
 }
 
 function positionOf({ createdAt, eventId }: ExportLine): Position {

@@ -2,15 +2,16 @@
 
 import { BackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
-import { refuseUnknown } from '../options.js';
+import { integerOption, refuseUnknown } from '../options.js';
 import { encodeExportLine } from './encode-line.js';
 import type { ExportLine } from './export-line.js';
 import { maxSchemaVersion } from './schema-version.js';
+import { isThenable, leaveUnawaited } from './thenable.js';
 
 /**
  * Brings a line of one schema version to the next. Called once per line that is of its version or
  * older, in order, synchronously; the line is frozen. Returns a line made from it, as
- * `{ ...line, data }` does. Must be pure, since a backup may be restored more than once. `eventId`,
+ * `{ ...line, data }` does, and no promise of one. Must be pure, since a backup may be restored more than once. `eventId`,
  * `appId`, `table`, `id`, `clientId` and `createdAt` must stay; `schemaVersion` is set by the upcaster;
  * `extra` stays unless the step gives one, also `undefined`. A throw fails the reading with
  * `BACKUP_UPCAST_FAILED`.
@@ -46,7 +47,7 @@ export interface Upcaster {
    * @param line - a line of any version up to `current`
    * @param lineNumber - from 1, for errors
    * @throws BackupError `BACKUP_SCHEMA_UNSUPPORTED` for a newer line, `BACKUP_UPCAST_FAILED` when a
-   * step throws, gives no line, or changes what identifies the event
+   * step throws, is async, gives no line, or changes what identifies the event
    */
   upcast(line: ExportLine, lineNumber?: number): ExportLine;
   /**
@@ -117,15 +118,9 @@ export function createUpcaster(options: UpcasterOptions): Upcaster {
 }
 
 function optionsOf(options: UpcasterOptions): { current: number; steps: UpcastStep[] } {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new TypeError('createUpcaster takes { current, steps }');
-  }
   refuseUnknown('createUpcaster', options, ['current', 'steps']);
   const { current, steps } = options;
-  if (!Number.isInteger(current)) throw new TypeError('current must be an integer');
-  if (current < 1 || current > maxSchemaVersion) {
-    throw new RangeError(`current must be from 1 to ${maxSchemaVersion}`);
-  }
+  integerOption('current', current, { min: 1, max: maxSchemaVersion });
   if (typeof steps !== 'object' || (steps as unknown) === null) {
     throw new TypeError('steps must be an object of functions by version');
   }
@@ -165,23 +160,30 @@ function take(step: UpcastStep, line: ExportLine, lineNumber: number | undefined
     reason: BackupErrorDetails['BACKUP_UPCAST_FAILED']['reason'],
     more: { readonly member?: string; readonly cause?: unknown } = {},
   ): BackupError => upcastFailed(reason, line, { ...more, lineNumber });
+  const { extra } = line;
   let result: unknown;
+  let isLater: boolean;
+  let made: ExportLine | undefined;
   try {
-    // A copy, so that a step which keeps or changes its argument changes nothing of ours.
+    // Copies, so that a step which keeps or changes its argument changes nothing of ours, and that
+    // what is checked is what is given on.
     result = step(Object.freeze({ ...line }));
+    isLater = isThenable(result);
+    if (typeof result === 'object' && result !== null) {
+      const schemaVersion = line.schemaVersion + 1;
+      made = { ...(extra !== undefined && { extra }), ...(result as ExportLine), schemaVersion };
+    }
   } catch (cause) {
     throw failed('threw', { cause });
   }
-  if (typeof result !== 'object' || result === null) throw failed('no-line');
-  const made = result as ExportLine;
+  if (isLater) {
+    leaveUnawaited(result as PromiseLike<unknown>);
+    throw failed('async');
+  }
+  if (made === undefined) throw failed('no-line');
   const changed = heldMembers.find((member) => made[member] !== line[member]);
   if (changed !== undefined) throw failed('identity-changed', { member: changed });
-  const { extra } = line;
-  return {
-    ...(extra !== undefined && { extra }),
-    ...made,
-    schemaVersion: line.schemaVersion + 1,
-  };
+  return made;
 }
 
 /**
@@ -200,6 +202,7 @@ export function encodeUpcast(line: ExportLine, from: ExportLine, lineNumber?: nu
 
 const reasonTexts = {
   threw: 'threw',
+  async: 'is async: it must give the line itself, not a promise of it',
   'no-line': 'gave no line',
   'identity-changed': 'changed what identifies the event',
   'invalid-line': 'made what no line can hold',

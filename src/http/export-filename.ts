@@ -1,6 +1,8 @@
 // The name of a downloaded export, in two spellings: ASCII for every client and file system, and
 // one in the user's own script. User ids are anybody's text: of both, only what is named safe stays.
 
+import { refuseUnknown } from '../options.js';
+
 /** What a download is called after; options of `exportFilename` and `exportHeaders`. */
 export interface ExportFilenameOptions {
   /** Whose export it is: any non-empty text. */
@@ -114,15 +116,10 @@ function tagOf(text: string): string {
   return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
-const optionNames = new Set(['userId', 'format', 'at', 'prefix', 'suffix']);
+const optionNames = ['userId', 'format', 'at', 'prefix', 'suffix'];
 
 function checkOptions(options: ExportFilenameOptions): void {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new TypeError('a download takes an options object: { userId, format, at }');
-  }
-  for (const name of Object.keys(options)) {
-    if (!optionNames.has(name)) throw new TypeError(`a download has no option ${name}`);
-  }
+  refuseUnknown('a download', options, optionNames);
   const { userId, format, at, prefix, suffix } = options;
   if (typeof userId !== 'string' || userId === '') {
     throw new TypeError('userId must be a non-empty string');

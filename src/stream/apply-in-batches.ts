@@ -6,12 +6,14 @@ import type { SyncChange } from '../format/sync-change.js';
 import {
   functionOption,
   integerOption,
-  maxTimerMs,
   refuseUnknown,
   signalOption,
+  timeOption,
 } from '../options.js';
+import { listenForAbort } from './abort-listening.js';
 import { callHook } from './host-hook.js';
-import { hearErrors } from './unread-source.js';
+import { lineSizeOf } from './line-size.js';
+import { isSource, SourceReader } from './source-reader.js';
 
 /** Changes of one app, in the order of their lines. */
 export interface ChangeBatch {
@@ -34,21 +36,37 @@ export interface ApplyInBatchesOptions {
   /** Most changes in one batch: an integer from 1. Default 300. */
   readonly batchSize?: number | undefined;
   /**
+   * How large the lines may be that wait until an app has a whole batch, those of all apps together: in
+   * bytes of their JSON, about. Once they are larger, all of them are applied, in smaller batches. An
+   * integer from 1. Default 16,777,216 (16 MiB).
+   */
+  readonly maxWaitingBytes?: number | undefined;
+  /**
    * Applies one batch, in one transaction if it can. Called for one batch at a time, for each app in
-   * the order of its lines; the next call waits for it. Must take a change that is there already for
-   * done, since after a failure everything is applied again. A throw ends it all with
-   * `BACKUP_HOOK_FAILED`.
+   * the order of its lines; the next call waits for it. Must treat a change that is already applied as
+   * done: after a failure everything is applied again. A `BackupError` that it throws or rejects with
+   * ends it all unchanged, any other throw or rejection with `BACKUP_HOOK_FAILED`.
    */
   readonly apply: (batch: ChangeBatch) => unknown;
-  /** Called after each batch; may be async. */
+  /** Called after each batch; may be async. What it throws means the same as with `apply`. */
   readonly onProgress?: ((progress: ApplyProgress) => unknown) | undefined;
   /** How long one call of `apply` or `onProgress` may take, in milliseconds. Default 30,000. */
   readonly hookTimeoutMs?: number | undefined;
-  /** Stops before the next batch, and rejects with `signal.reason`. */
+  /**
+   * Stops the reading and the waiting for a hook at once, and rejects with `signal.reason`. A batch that
+   * is being applied is not undone.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
-const optionNames = ['batchSize', 'apply', 'onProgress', 'hookTimeoutMs', 'signal'];
+const optionNames = [
+  'batchSize',
+  'maxWaitingBytes',
+  'apply',
+  'onProgress',
+  'hookTimeoutMs',
+  'signal',
+];
 
 /** What {@link applyInBatches} has done. */
 export interface ApplyReport extends ApplyProgress {
@@ -64,7 +82,8 @@ export interface ApplyReport extends ApplyProgress {
 }
 
 const listedCount = 100;
-// When so many batches' worth of changes wait, all go: memory stays bounded however many apps.
+// When so many batches' worth of changes wait, all go: memory stays bounded however many apps, and by
+// `maxWaitingBytes` however large the lines.
 const waitingBatches = 64;
 
 /**
@@ -93,48 +112,72 @@ export async function applyInBatches(
   lines: AsyncIterable<ExportLine> | Iterable<ExportLine>,
   options: ApplyInBatchesOptions,
 ): Promise<ApplyReport> {
-  if (!isIterable(lines)) {
+  if (!isSource(lines)) {
     throw new TypeError(
       'applyInBatches takes lines, as parseJsonl or lines() of an archive give them',
     );
   }
-  hearErrors(lines);
-  const applier = new BatchApplier(settingsOf(options));
-  for await (const line of lines) await applier.add(line);
-  await applier.applyAll();
-  return applier.report();
-}
-
-function isIterable(lines: unknown): boolean {
-  return (
-    typeof lines === 'object' &&
-    lines !== null &&
-    !(lines instanceof Uint8Array) &&
-    (Symbol.asyncIterator in lines || Symbol.iterator in lines)
-  );
+  const reader = new SourceReader(lines);
+  const settings = settingsOf(options);
+  const { signal } = settings;
+  const applier = new BatchApplier(settings);
+  // What closing says is nothing beside why it is closed.
+  const leave = (): Promise<void> => reader.close().catch(() => undefined);
+  const stopListening = listenForAbort(signal, () => void leave());
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { done, value: line } = await reader.next();
+      if (done === true) break;
+      await applier.add(line);
+    }
+    // The signal ends the reading too.
+    signal?.throwIfAborted();
+    await applier.applyAll();
+    return applier.report();
+  } catch (error) {
+    await leave();
+    throw error;
+  } finally {
+    stopListening();
+  }
 }
 
 interface ApplySettings extends Pick<ApplyInBatchesOptions, 'apply' | 'onProgress' | 'signal'> {
   readonly batchSize: number;
+  readonly maxWaitingBytes: number;
   readonly hookTimeoutMs: number;
 }
 
 function settingsOf(options: ApplyInBatchesOptions): ApplySettings {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new TypeError('applyInBatches takes options with an apply function');
-  }
   refuseUnknown('applyInBatches', options, optionNames);
-  const { batchSize = 300, apply, onProgress, hookTimeoutMs = 30_000, signal } = options;
+  const {
+    batchSize = 300,
+    maxWaitingBytes = 16 * 1024 * 1024,
+    apply,
+    onProgress,
+    hookTimeoutMs = 30_000,
+    signal,
+  } = options;
   if (typeof apply !== 'function') throw new TypeError('apply must be a function');
   integerOption('batchSize', batchSize, { min: 1 });
-  integerOption('hookTimeoutMs', hookTimeoutMs, { min: 1, max: maxTimerMs });
+  integerOption('maxWaitingBytes', maxWaitingBytes, { min: 1 });
+  timeOption('hookTimeoutMs', hookTimeoutMs);
   functionOption('onProgress', onProgress);
-  return { batchSize, apply, onProgress, hookTimeoutMs, signal: signalOption(signal) };
+  return {
+    batchSize,
+    maxWaitingBytes,
+    apply,
+    onProgress,
+    hookTimeoutMs,
+    signal: signalOption(signal),
+  };
 }
 
 interface Waiting {
   changes: SyncChange[];
   lines: ExportLine[];
+  byteCount: number;
   appliedCount: number;
 }
 
@@ -147,13 +190,13 @@ class BatchApplier {
   #lineCount = 0;
   #appliedCount = 0;
   #waitingCount = 0;
+  #waitingBytes = 0;
 
   constructor(settings: ApplySettings) {
     this.#settings = settings;
   }
 
   async add(line: ExportLine): Promise<void> {
-    this.#settings.signal?.throwIfAborted();
     this.#lineCount += 1;
     const change = toSyncChange(line);
     if (change.op === 'update' && Object.keys(change.fields).length === 0) {
@@ -162,13 +205,24 @@ class BatchApplier {
     }
     let app = this.#apps.get(line.appId);
     if (app === undefined) {
-      this.#apps.set(line.appId, (app = { changes: [], lines: [], appliedCount: 0 }));
+      this.#apps.set(line.appId, (app = { changes: [], lines: [], byteCount: 0, appliedCount: 0 }));
     }
     app.changes.push(change);
     app.lines.push(line);
     this.#waitingCount += 1;
-    if (app.changes.length >= this.#settings.batchSize) await this.#apply(line.appId, app);
-    else if (this.#waitingCount >= this.#settings.batchSize * waitingBatches) await this.applyAll();
+    const { batchSize, maxWaitingBytes } = this.#settings;
+    const byteCount = lineSizeOf(line, maxWaitingBytes);
+    app.byteCount += byteCount;
+    this.#waitingBytes += byteCount;
+    if (app.changes.length >= batchSize) await this.#apply(line.appId, app);
+    else if (this.#isFull) await this.applyAll();
+  }
+
+  get #isFull(): boolean {
+    const { batchSize, maxWaitingBytes } = this.#settings;
+    return (
+      this.#waitingCount >= batchSize * waitingBatches || this.#waitingBytes >= maxWaitingBytes
+    );
   }
 
   /** Applies what waits, app by app in first-seen order. */
@@ -194,6 +248,8 @@ class BatchApplier {
     app.changes = [];
     app.lines = [];
     this.#waitingCount -= changes.length;
+    this.#waitingBytes -= app.byteCount;
+    app.byteCount = 0;
     const call = { lineNumber: this.#lineCount, limitMs, signal };
     await callHook(() => apply({ appId, changes, lines }), { ...call, hook: 'apply' });
     app.appliedCount += changes.length;

@@ -1,6 +1,7 @@
 // The port that rows come through: Postgres is one source, an array in a test another.
 
 import type { ChangeRow } from '../format/change-row.js';
+import { isSource } from './source-reader.js';
 
 /**
  * Rows of one export, in the order of the log. Can be read once, either row by row or by batches;
@@ -59,7 +60,7 @@ class IterablePuller implements BatchPuller {
   #isClosed = false;
 
   constructor(rows: Rows) {
-    if (!isIterable(rows)) throw new TypeError('changeSourceFrom takes an iterable of rows');
+    if (!isSource(rows)) throw new TypeError('changeSourceFrom takes an iterable of rows');
     this.#rows = rows;
   }
 
@@ -116,14 +117,6 @@ class IterablePuller implements BatchPuller {
       this.#isDone = isDone;
     }
   }
-}
-
-function isIterable(rows: unknown): rows is Rows {
-  return (
-    typeof rows === 'object' &&
-    rows !== null &&
-    (Symbol.asyncIterator in rows || Symbol.iterator in rows)
-  );
 }
 
 function iteratorOf(rows: Rows): Iterator<ChangeRow> | AsyncIterator<ChangeRow> {

@@ -1,8 +1,9 @@
 // Calls the host's flush hook: one call at a time, within a limit, its failure typed.
 
-import { BackupError } from '../errors.js';
+import { isThenable, leaveUnawaited } from '../format/thenable.js';
 import type { FlushPolicy, FlushProgress } from './flush-policy.js';
-import { isThenable } from './host-hook.js';
+import { hookThrew, hookTimedOut } from './host-hook.js';
+import type { HookPlace } from './host-hook.js';
 
 /** Says when to flush, and calls the hook when it was done. */
 export class FlushGate {
@@ -44,22 +45,23 @@ export class FlushGate {
    * All bytes of `progress` were handed on: calls the hook.
    *
    * @returns a promise only when the hook is async, so that a lane without one never waits
-   * @throws BackupError `BACKUP_HOOK_FAILED`, also as a rejection
+   * @throws BackupError `BACKUP_HOOK_FAILED`, or the hook's own, also as a rejection
    */
   flushed(progress: FlushProgress): Promise<void> | undefined {
     // The reader may have destroyed the lane while it was handed these bytes.
     if (this.#isClosed) return undefined;
     const { onFlush } = this.#policy;
+    const place = { hook: 'onFlush', lineNumber: progress.lines } as const;
     let result: unknown;
     try {
       result = onFlush?.(progress);
       if (!isThenable(result)) return undefined;
     } catch (error) {
-      throw hookFailed(progress, error);
+      throw hookThrew(place, error);
     }
-    if (!this.#isClosed) return this.#settled(result, progress);
+    if (!this.#isClosed) return this.#settled(result, place);
     // The hook has closed the lane that calls it: nobody waits for the rest of it.
-    Promise.resolve(result).catch(() => undefined);
+    leaveUnawaited(result);
     return undefined;
   }
 
@@ -70,19 +72,12 @@ export class FlushGate {
     clearTimeout(this.#hookTimer);
   }
 
-  #settled(result: PromiseLike<unknown>, progress: FlushProgress): Promise<void> {
-    const { hookTimeoutMs } = this.#policy;
+  #settled(result: PromiseLike<unknown>, place: HookPlace): Promise<void> {
+    const { hookTimeoutMs: limitMs } = this.#policy;
     return new Promise((resolve, reject) => {
       this.#hookTimer = setTimeout(() => {
-        const message = `onFlush did not come back within ${hookTimeoutMs} ms (hookTimeoutMs)`;
-        reject(
-          new BackupError('BACKUP_HOOK_FAILED', message, {
-            hook: 'onFlush',
-            lineNumber: progress.lines,
-            limitMs: hookTimeoutMs,
-          }),
-        );
-      }, hookTimeoutMs);
+        reject(hookTimedOut({ ...place, limitMs }));
+      }, limitMs);
       // Promise.resolve, since the host's thenable may throw from then() itself.
       Promise.resolve(result).then(
         () => {
@@ -91,18 +86,9 @@ export class FlushGate {
         },
         (error: unknown) => {
           clearTimeout(this.#hookTimer);
-          reject(hookFailed(progress, error));
+          reject(hookThrew(place, error));
         },
       );
     });
   }
-}
-
-function hookFailed(progress: FlushProgress, cause: unknown): BackupError<'BACKUP_HOOK_FAILED'> {
-  return new BackupError(
-    'BACKUP_HOOK_FAILED',
-    `onFlush failed after line ${progress.lines}: the host's own hook threw or rejected`,
-    { hook: 'onFlush', lineNumber: progress.lines },
-    cause,
-  );
 }

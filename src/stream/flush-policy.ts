@@ -1,6 +1,6 @@
 // When to flush: after so many lines, or when the oldest waiting line has waited long enough.
 
-import { functionOption, integerOption, maxTimerMs } from '../options.js';
+import { functionOption, integerOption, timeOption } from '../options.js';
 
 /**
  * How far an export is: whole lines that were handed on, and their bytes. The last of them may still
@@ -22,8 +22,8 @@ export interface FlushOptions {
    * Called after each flush: every `flushEvery` lines, on the time limit, and at the end for the
    * lines since the last one. `lines` and `bytes` are totals of what was handed on, which a reader
    * that is slow or not there yet need not have taken: see {@link FlushProgress}. May be async: the
-   * next line waits for it, and calls never overlap. A throw or a rejection fails the stream with
-   * `BACKUP_HOOK_FAILED`.
+   * next line waits for it, and calls never overlap. A `BackupError` that it throws or rejects with
+   * fails the stream unchanged, any other throw or rejection with `BACKUP_HOOK_FAILED`.
    */
   readonly onFlush?: ((progress: FlushProgress) => unknown) | undefined;
   /** How long one call of `onFlush` may take, in milliseconds. Default 30,000. */
@@ -52,10 +52,8 @@ export function flushPolicyOf(options: FlushOptions): FlushPolicy {
   return {
     flushEvery: integerOption('flushEvery', flushEvery, { min: 1 }),
     flushIntervalMs:
-      flushIntervalMs === undefined
-        ? undefined
-        : integerOption('flushIntervalMs', flushIntervalMs, { min: 1, max: maxTimerMs }),
+      flushIntervalMs === undefined ? undefined : timeOption('flushIntervalMs', flushIntervalMs),
     onFlush: functionOption('onFlush', onFlush),
-    hookTimeoutMs: integerOption('hookTimeoutMs', hookTimeoutMs, { min: 1, max: maxTimerMs }),
+    hookTimeoutMs: timeOption('hookTimeoutMs', hookTimeoutMs),
   };
 }

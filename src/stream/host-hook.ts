@@ -1,14 +1,18 @@
 // Calls a function of the host: its throw, its rejection and its silence become one typed error.
 
-import { BackupError } from '../errors.js';
+import { BackupError, isBackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
 import { listenForAbort } from './abort-listening.js';
 
-/** Which hook is called, where, and how long it may take. */
-export interface HookCall {
+/** Which hook is called, and where. */
+export interface HookPlace {
   readonly hook: BackupErrorDetails['BACKUP_HOOK_FAILED']['hook'];
   /** The line that the call is about, from 1. */
   readonly lineNumber: number;
+}
+
+/** A call of a hook: how long it may take besides. */
+export interface HookCall extends HookPlace {
   readonly limitMs: number;
   /** Ends the waiting, which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
@@ -19,46 +23,59 @@ export interface HookCall {
  *
  * @throws BackupError `BACKUP_HOOK_FAILED`; a `BackupError` of the hook's own is passed on as it is
  */
-export async function callHook<T>(
-  hook: () => T | PromiseLike<T>,
-  { hook: name, lineNumber, limitMs, signal }: HookCall,
-): Promise<T> {
+export async function callHook<T>(hook: () => T | PromiseLike<T>, call: HookCall): Promise<T> {
+  const { limitMs, signal } = call;
   signal?.throwIfAborted();
   let timer: NodeJS.Timeout | undefined;
   let stopListening: (() => void) | undefined;
   const isGivenUp = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const message = `${name} did not come back within ${limitMs} ms (hookTimeoutMs)`;
-      reject(new BackupError('BACKUP_HOOK_FAILED', message, { hook: name, lineNumber, limitMs }));
+      reject(hookTimedOut(call));
     }, limitMs);
     stopListening = listenForAbort(signal, () => {
       reject(signal?.reason);
     });
   });
   try {
-    return await Promise.race([attempt(hook, name, lineNumber), isGivenUp]);
+    return await Promise.race([attempt(hook, call), isGivenUp]);
   } finally {
     clearTimeout(timer);
     stopListening?.();
   }
 }
 
-async function attempt<T>(
-  hook: () => T | PromiseLike<T>,
-  name: HookCall['hook'],
-  lineNumber: number,
-): Promise<T> {
+async function attempt<T>(hook: () => T | PromiseLike<T>, place: HookPlace): Promise<T> {
   try {
     return await hook();
   } catch (cause) {
-    if (cause instanceof BackupError) throw cause;
-    const message = `${name} failed at line ${lineNumber}: the host's own hook threw or rejected`;
-    throw new BackupError('BACKUP_HOOK_FAILED', message, { hook: name, lineNumber }, cause);
+    throw hookThrew(place, cause);
   }
 }
 
-/** Whether somebody would have to wait for a value: what an async function gives, or anything alike. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
-  return typeof (value as { readonly then?: unknown }).then === 'function';
+/**
+ * The error of a hook that threw or rejected: its own where that is a `BackupError`, which is typed and
+ * safe to pass on; anything else is `BACKUP_HOOK_FAILED`.
+ */
+export function hookThrew(place: HookPlace, cause: unknown): BackupError {
+  return isBackupError(cause) ? cause : hookFailed(place, 'threw or rejected', cause);
+}
+
+/** The error of a hook that did something else than it may. */
+export function hookFailed(
+  { hook, lineNumber }: HookPlace,
+  what: string,
+  cause?: unknown,
+): BackupError<'BACKUP_HOOK_FAILED'> {
+  const message = `${hook} failed at line ${lineNumber}: the host's own function ${what}`;
+  return new BackupError('BACKUP_HOOK_FAILED', message, { hook, lineNumber }, cause);
+}
+
+/** The error of a hook that was waited for long enough. */
+export function hookTimedOut({
+  hook,
+  lineNumber,
+  limitMs,
+}: HookPlace & { readonly limitMs: number }): BackupError<'BACKUP_HOOK_FAILED'> {
+  const message = `${hook} did not come back within ${limitMs} ms (hookTimeoutMs)`;
+  return new BackupError('BACKUP_HOOK_FAILED', message, { hook, lineNumber, limitMs });
 }

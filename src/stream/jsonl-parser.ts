@@ -5,9 +5,9 @@ import { lineOf } from '../format/decode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import { lineInvalid } from '../format/line-invalid.js';
 import { LineScanner } from '../format/line-scan.js';
-import { integerOption, refuseUnknown } from '../options.js';
+import { booleanOption, integerOption, refuseUnknown } from '../options.js';
 import { LineSplitter, longestLineBytes } from './line-splitter.js';
-import { closeUnread, hearErrors } from './unread-source.js';
+import { isSource, SourceReader } from './source-reader.js';
 
 const lineFeed = Buffer.of(0x0a);
 
@@ -50,39 +50,42 @@ export function parseJsonl(
   bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: JsonlParserOptions = {},
 ): AsyncIterableIterator<ExportLine> {
-  if (!isChunks(bytes)) throw new TypeError('parseJsonl takes an iterable of bytes, or a stream');
+  if (!isSource(bytes)) throw new TypeError('parseJsonl takes an iterable of bytes, or a stream');
   refuseUnknown('parseJsonl', options, ['values', 'maxLineBytes', 'maxDepth']);
-  const { values = false, maxLineBytes = longestLineBytes, maxDepth } = options;
-  if (typeof values !== 'boolean') throw new TypeError('values must be a boolean');
+  const { maxLineBytes = longestLineBytes, maxDepth } = options;
+  const values = booleanOption('values', options.values);
   integerOption('maxLineBytes', maxLineBytes, { min: 1 });
   if (maxDepth !== undefined) integerOption('maxDepth', maxDepth, { min: 1 });
   const splitter = new LineSplitter(maxLineBytes);
   const scan = new LineScanner({ maxDepth });
-  return new Lines(hearErrors(bytes), eachLine(bytes, splitter, { scan, values }));
+  const source = new SourceReader(bytes);
+  return new Lines(source, eachLine(source, splitter, { scan, values }));
 }
 
-type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-
-// A generator that is left before it was begun would leave its bytes open.
 class Lines implements AsyncIterableIterator<ExportLine> {
-  readonly #bytes: Chunks;
+  readonly #source: SourceReader<Uint8Array>;
   readonly #lines: AsyncGenerator<ExportLine, void, undefined>;
-  #isBegun = false;
 
-  constructor(bytes: Chunks, lines: AsyncGenerator<ExportLine, void, undefined>) {
-    this.#bytes = bytes;
+  constructor(
+    source: SourceReader<Uint8Array>,
+    lines: AsyncGenerator<ExportLine, void, undefined>,
+  ) {
+    this.#source = source;
     this.#lines = lines;
   }
 
   next(): Promise<IteratorResult<ExportLine, undefined>> {
-    this.#isBegun = true;
     return this.#lines.next() as Promise<IteratorResult<ExportLine, undefined>>;
   }
 
-  return(): Promise<IteratorResult<ExportLine, undefined>> {
-    if (!this.#isBegun) closeUnread(this.#bytes);
-    this.#isBegun = true;
-    return this.#lines.return() as Promise<IteratorResult<ExportLine, undefined>>;
+  async return(): Promise<IteratorResult<ExportLine, undefined>> {
+    // A generator returns only after a read that is pending, and closes nothing before its beginning.
+    try {
+      await this.#source.close();
+    } finally {
+      await this.#lines.return();
+    }
+    return { done: true, value: undefined };
   }
 
   [Symbol.asyncIterator](): this {
@@ -90,31 +93,29 @@ class Lines implements AsyncIterableIterator<ExportLine> {
   }
 }
 
-function isChunks(bytes: unknown): boolean {
-  // A Uint8Array can be iterated too, but gives numbers.
-  return (
-    typeof bytes === 'object' &&
-    bytes !== null &&
-    !(bytes instanceof Uint8Array) &&
-    (Symbol.asyncIterator in bytes || Symbol.iterator in bytes)
-  );
-}
-
 async function* eachLine(
-  bytes: Chunks,
+  source: SourceReader<Uint8Array>,
   splitter: LineSplitter,
   { scan, values }: { readonly scan: LineScanner; readonly values: boolean },
 ): AsyncGenerator<ExportLine, void, undefined> {
   const reader = values ? new ValueReader() : undefined;
-  for await (const chunk of bytes) {
-    if (!(chunk instanceof Uint8Array)) throw new TypeError('parseJsonl reads bytes, not texts');
-    splitter.feed(chunk);
-    while (splitter.next()) {
-      scan.scan(splitter.bytes, splitter.start, splitter.end, splitter.lineNumber);
-      yield reader === undefined ? lineOf(scan) : reader.lineOf(scan, splitter);
+  try {
+    for (;;) {
+      const { done, value: chunk } = await source.next();
+      if (done === true) break;
+      if (!(chunk instanceof Uint8Array)) throw new TypeError('parseJsonl reads bytes, not texts');
+      splitter.feed(chunk);
+      while (splitter.next()) {
+        scan.scan(splitter.bytes, splitter.start, splitter.end, splitter.lineNumber);
+        yield reader === undefined ? lineOf(scan) : reader.lineOf(scan, splitter);
+      }
     }
+    if (!source.isClosed) splitter.finish();
+  } catch (error) {
+    // What closing says is nothing beside why it is closed.
+    await source.close().catch(() => undefined);
+    throw error;
   }
-  splitter.finish();
 }
 
 // What ndjson makes of a line, asked for one whole line at a time: the scanner has found it valid by

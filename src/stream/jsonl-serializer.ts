@@ -2,27 +2,27 @@
 
 import { Transform } from 'node:stream';
 import type { TransformCallback } from 'node:stream';
-import { BackupError, isBackupError } from '../errors.js';
 import type { ChangeRow } from '../format/change-row.js';
 import { writeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import { SummaryBuilder, summaryOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
+import { isThenable, leaveUnawaited } from '../format/thenable.js';
 import { toExportLine } from '../format/to-export-line.js';
 import { functionOption, refuseUnknown } from '../options.js';
 import { ByteDigest, vouchForDigest } from './digest.js';
 import { FlushGate } from './flush-gate.js';
 import { flushOptionNames, flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
-import { isThenable } from './host-hook.js';
+import { hookFailed, hookThrew } from './host-hook.js';
 import { LineBytes } from './line-bytes.js';
 
 /** Options of a {@link JsonlSerializer}. */
 export interface JsonlSerializerOptions<T = ChangeRow> extends FlushOptions {
   /**
    * Makes the line of an item. Called once for each item, in order, synchronously; default
-   * {@link toExportLine}. A `BackupError` that it throws fails the stream as it is, anything else
-   * as `BACKUP_HOOK_FAILED`, a result that is no object, or a promise of one, too.
+   * {@link toExportLine}. A `BackupError` that it throws fails the stream unchanged. Any other throw,
+   * a promise, or a result that is not an object fails it with `BACKUP_HOOK_FAILED`.
    */
   readonly map?: ((item: T) => ExportLine) | undefined;
 }
@@ -176,8 +176,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   #append(item: T): void {
     const line = this.#mapped(item, this.#lines + 1);
-    writeExportLine(line, this.#output);
-    this.#builder.add(line);
+    this.#builder.add(writeExportLine(line, this.#output));
     this.#lines += 1;
     if (this.#gate.isDue(this.#lines)) this.#flush();
     else if (this.#output.length >= pieceBytes) this.#pushPiece();
@@ -185,20 +184,20 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
 
   #mapped(item: T, lineNumber: number): ExportLine {
     const map = this.#map;
+    const place = { hook: 'map', lineNumber } as const;
     let line: unknown;
     let isLater: boolean;
     try {
       line = map(item);
       isLater = isThenable(line);
     } catch (error) {
-      throw isBackupError(error) ? error : mapFailed(lineNumber, 'threw', error);
+      throw hookThrew(place, error);
     }
     if (isLater) {
-      // Nobody waits for it, and a rejection that nobody handles would end the process.
-      Promise.resolve(line).catch(() => undefined);
-      throw mapFailed(lineNumber, 'is async: it must give the line itself, not a promise of it');
+      leaveUnawaited(line as PromiseLike<unknown>);
+      throw hookFailed(place, 'is async: it must give the line itself, not a promise of it');
     }
-    if (typeof line !== 'object' || line === null) throw mapFailed(lineNumber, 'gave no line');
+    if (typeof line !== 'object' || line === null) throw hookFailed(place, 'gave no line');
     return line as ExportLine;
   }
 
@@ -263,11 +262,6 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     if (this.#isBlocked) this.#onRead = next;
     else next();
   }
-}
-
-function mapFailed(lineNumber: number, what: string, cause?: unknown): BackupError {
-  const message = `map failed at line ${lineNumber}: the host's own mapper ${what}`;
-  return new BackupError('BACKUP_HOOK_FAILED', message, { hook: 'map', lineNumber }, cause);
 }
 
 function asBatch<T>(item: T | readonly T[]): readonly T[] {

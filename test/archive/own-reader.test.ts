@@ -1,9 +1,11 @@
 // What an archive's own reader would refuse is not written; what it takes, it takes in bounded time.
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 
 import { verifyArchive } from '../../src/archive/index.js';
-import { type ChangeRow, changeSourceFrom } from '../../src/index.js';
+import { type ChangeRow, changeSourceFrom, JsonlSerializer } from '../../src/index.js';
 import { archiveBytes } from '../support/archives.js';
 import { changeRows } from '../support/change-rows.js';
 import { failsWith } from '../support/failures.js';
@@ -18,6 +20,26 @@ test('rows that do not rise fail the writing, which names the first of them', as
   assert.deepEqual(earlier.details, { lineNumber: 3, reason: 'earlier' });
   const repeated = await failsWith(archiveOf([first, second, second]), 'BACKUP_ORDER_VIOLATED');
   assert.deepEqual(repeated.details, { lineNumber: 3, reason: 'repeated' });
+});
+
+test('lines of a JsonlSerializer that do not rise fail the writing too, wherever they are', async () => {
+  const [first, second, third, last] = changeRows(4) as [
+    ChangeRow,
+    ChangeRow,
+    ChangeRow,
+    ChangeRow,
+  ];
+  for (const [rows, lineNumber, reason] of [
+    [[first, third, second, last], 3, 'earlier'],
+    [[second, first, last, third], 2, 'earlier'],
+    [[first, second, last, last], 4, 'repeated'],
+  ] as const) {
+    const events = new JsonlSerializer();
+    const fed = pipeline(Readable.from(rows), events);
+    const { details } = await failsWith(archiveBytes({ events }), 'BACKUP_ORDER_VIOLATED');
+    assert.deepEqual(details, { lineNumber, reason });
+    await fed;
+  }
 });
 
 test('rows of one time rise by their ids, whatever their case', async () => {

@@ -14,16 +14,29 @@ const TIMES = [
   '2026-04-14T10:00:01Z',
   '9999-12-31T23:59:59.999999Z',
 ];
-const IDS = ['00000000-0000-4000-8000-000000000001', 'a', 'b', 'b1', 'ä', 'x'.repeat(300)];
+const IDS = [
+  '00000000-0000-4000-8000-000000000001',
+  'a',
+  'b',
+  'b1',
+  'ä',
+  '｡',
+  'b｡',
+  'b😀',
+  '😀',
+  'x'.repeat(300),
+];
 const positions = TIMES.flatMap((createdAt) => IDS.map((eventId) => ({ createdAt, eventId })));
 
 function scanned(position: { createdAt: string; eventId: string }, isEscaped: boolean) {
   const text = (value: string): string => {
     const quoted = JSON.stringify(value);
     return isEscaped
-      ? quoted.replace(/^"(.)/, (_, first: string) => {
-          const unit = first.charCodeAt(0).toString(16).padStart(4, '0');
-          return `"\\u${unit}`;
+      ? quoted.replace(/^"(.)/u, (_, first: string) => {
+          const units = Array.from({ length: first.length }, (_, at) =>
+            first.charCodeAt(at).toString(16).padStart(4, '0'),
+          );
+          return `"\\u${units.join('\\u')}`;
         })
       : quoted;
   };

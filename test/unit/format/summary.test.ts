@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { SummaryBuilder, sortByUtf8, summaryOf } from '../../../src/format/summary.js';
+import { disorderOf, SummaryBuilder, sortByUtf8, summaryOf } from '../../../src/format/summary.js';
 import { exportSummarySchema } from '../../../src/index.js';
 import type { ExportLine, ExportSummary } from '../../../src/index.js';
 import { exportLine } from '../../support/change-rows.js';
@@ -73,6 +73,26 @@ describe('a summary', () => {
     const summary = summaryFor(apps.map((appId) => exportLine({ appId })));
     assert.deepEqual(summary.apps, ['', 'Z', '__proto__', 'notes', 'todo', 'é', '｡', '😀']);
     assert.ok(exportSummarySchema.safeParse(summary).success);
+  });
+});
+
+describe('the order of the lines', () => {
+  const line = (minute: number, eventId: string): ExportLine =>
+    exportLine({ eventId, createdAt: `2026-04-14T10:0${minute}:00Z` });
+
+  test('that is the log’s is not told of', () => {
+    assert.equal(disorderOf(summaryFor([])), undefined);
+    assert.equal(disorderOf(summaryFor([line(0, 'a'), line(0, 'b'), line(1, 'a')])), undefined);
+  });
+
+  test('is told of by the first line that breaks it', () => {
+    const earlier = disorderOf(summaryFor([line(0, 'b'), line(0, 'a'), line(0, 'a')]));
+    assert.equal(earlier?.lineNumber, 2);
+    assert.ok(earlier.order < 0);
+    const repeated = disorderOf(
+      summaryFor([line(0, 'a'), line(1, 'b'), line(1, 'b'), line(0, 'a')]),
+    );
+    assert.deepEqual(repeated, { lineNumber: 3, order: 0 });
   });
 });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 import {
@@ -122,7 +123,22 @@ describe('upcast', () => {
     ['gives undefined', () => undefined, 'no-line'],
     ['gives a text', () => 'canary', 'no-line'],
     ['changes its argument', (line: { id: string }) => ((line.id = 'x'), line), 'threw'],
-    ['is async', async (line: ExportLine) => line, 'identity-changed', 'eventId'],
+    ['is async', async (line: ExportLine) => line, 'async'],
+    [
+      'gives a line that is to be waited for',
+      (line: ExportLine) => ({ ...line, then() {} }),
+      'async',
+    ],
+    [
+      'gives a line that cannot be read',
+      (line: ExportLine) => ({
+        ...line,
+        get data(): unknown {
+          throw new Error('canary');
+        },
+      }),
+      'threw',
+    ],
     ...(['eventId', 'appId', 'table', 'id', 'clientId', 'createdAt'] as const).map(
       (member) =>
         [
@@ -149,4 +165,35 @@ describe('upcast', () => {
       );
     });
   }
+
+  test('L20 a step that is async and rejects leaves no rejection that nobody handles', async () => {
+    const upcaster = createUpcaster({
+      current: 2,
+      steps: { 1: (async () => Promise.reject(new Error('canary'))) as never },
+    });
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', note);
+    try {
+      assert.throws(
+        () => upcaster.upcast(exportLine(), 5),
+        (error) => {
+          assert.ok(isBackupError(error, 'BACKUP_UPCAST_FAILED'));
+          const { eventId } = exportLine();
+          assert.deepEqual(error.details, {
+            reason: 'async',
+            fromVersion: 1,
+            eventId,
+            lineNumber: 5,
+          });
+          return true;
+        },
+      );
+      await turn();
+      await turn();
+      assert.deepEqual(unhandled, []);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  });
 });

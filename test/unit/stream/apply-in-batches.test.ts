@@ -1,15 +1,29 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { getEventListeners } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 
-import { type ExportLine, applyInBatches, isBackupError, RawJson } from '../../../src/index.js';
+import {
+  applyInBatches,
+  BackupError,
+  encodeExportLine,
+  isBackupError,
+  parseJsonl,
+  RawJson,
+} from '../../../src/index.js';
+import type { ExportLine } from '../../../src/index.js';
 import { exportLine } from '../../support/change-rows.js';
+import { failAfter } from '../../support/collect.js';
+import { failsWith, failureOf } from '../../support/failures.js';
 
 const line = (appId: string, id: string): ExportLine => exportLine({ appId, id });
 
-async function applied(lines: readonly ExportLine[], batchSize?: number) {
+async function applied(lines: readonly ExportLine[], batchSize?: number, maxWaitingBytes?: number) {
   const batches: [appId: string, ids: string][] = [];
   const report = await applyInBatches(lines, {
     batchSize,
+    maxWaitingBytes,
     apply: ({ appId, changes, lines: from }) => {
       assert.deepEqual(
         from.map(({ id }) => id),
@@ -87,6 +101,41 @@ test('however many apps there are, few changes wait', async () => {
   assert.ok(most <= 641, String(most));
 });
 
+test('however large the lines are, few bytes of them wait', async () => {
+  const large = 'x'.repeat(10_000);
+  for (const data of [new RawJson(`"${large}"`), { large: [large] }, large]) {
+    let waiting = 0;
+    let most = 0;
+    const sizes: number[] = [];
+    function* lines(): Generator<ExportLine> {
+      for (let n = 0; n < 100; n += 1) {
+        waiting += 1;
+        most = Math.max(most, waiting);
+        yield exportLine({ appId: `app-${String(n % 2)}`, data });
+      }
+    }
+    const { appliedCount } = await applyInBatches(lines(), {
+      maxWaitingBytes: 95_000,
+      apply: ({ changes }) => {
+        waiting -= changes.length;
+        sizes.push(changes.length);
+      },
+    });
+    assert.deepEqual([appliedCount, most, Math.max(...sizes)], [100, 10, 5]);
+  }
+});
+
+test('one line may be larger than what may wait, and values that hold themselves end', async () => {
+  const circle: Record<string, unknown> = {};
+  circle['again'] = circle;
+  const lines = ['x'.repeat(1000), circle, 'x'.repeat(1000)].map((data) => exportLine({ data }));
+  const { batches } = await applied(lines, undefined, 500);
+  assert.deepEqual(
+    batches.map(([, ids]) => ids.length),
+    lines.map(({ id }) => id.length),
+  );
+});
+
 test('waits for each batch, reports progress, and calls never overlap', async () => {
   let running = 0;
   const progress: [number, number][] = [];
@@ -142,6 +191,120 @@ test('a throwing, rejecting or silent apply is HOOK_FAILED; an abort gives its r
   await assert.rejects(stopped, reason);
 });
 
+test('a BackupError of a hook’s own is passed on unchanged', async () => {
+  const own = new BackupError('BACKUP_COMMIT_UNKNOWN', 'of the host’s own', { lineCount: 1 });
+  const fail = (): Promise<never> => Promise.reject(own);
+  const apply = (): void => undefined;
+  for (const hooks of [{ apply: fail }, { apply, onProgress: fail }]) {
+    assert.equal(await failureOf(applyInBatches([line('a', '1')], hooks)), own);
+  }
+});
+
+describe('an abort', () => {
+  const reason = new Error('enough');
+  const apply = (): void => undefined;
+
+  test('while bytes are waited for is heard, and closes their stream', async () => {
+    const bytes = new PassThrough();
+    bytes.write(`${encodeExportLine(line('a', '1'))}\n{"half a`);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const stopped = applyInBatches(parseJsonl(bytes), {
+      batchSize: 1,
+      signal,
+      // By then the next line is waited for.
+      apply: () => {
+        setImmediate(() => {
+          controller.abort(reason);
+        });
+      },
+    });
+    assert.equal(await failureOf(stopped, 2_000), reason);
+    assert.ok(bytes.destroyed);
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
+  });
+
+  test('while a stream of lines is waited for destroys it', async () => {
+    const lines = new PassThrough({ objectMode: true });
+    const controller = new AbortController();
+    lines.write(line('a', '1'));
+    const stopped = applyInBatches(lines as AsyncIterable<ExportLine>, {
+      batchSize: 1,
+      signal: controller.signal,
+      apply: () => {
+        setImmediate(() => {
+          controller.abort(reason);
+        });
+      },
+    });
+    assert.equal(await failureOf(stopped, 2_000), reason);
+    assert.ok(lines.destroyed);
+  });
+
+  test('asks an iterator that hangs to return, and does not wait for it', async () => {
+    const controller = new AbortController();
+    let returned = 0;
+    const lines: AsyncIterable<ExportLine> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          setImmediate(() => {
+            controller.abort(reason);
+          });
+          return new Promise<never>(() => undefined);
+        },
+        return: () => {
+          returned += 1;
+          return new Promise<never>(() => undefined);
+        },
+      }),
+    };
+    const stopped = applyInBatches(lines, { apply, signal: controller.signal });
+    assert.equal(await failureOf(stopped, 2_000), reason);
+    assert.equal(returned, 1);
+  });
+
+  test('before the beginning reads nothing and closes what was not read', async () => {
+    const bytes = new PassThrough();
+    const signal = AbortSignal.abort(reason);
+    assert.equal(
+      await failureOf(applyInBatches(parseJsonl(bytes), { apply, signal }), 2_000),
+      reason,
+    );
+    assert.ok(bytes.destroyed);
+    assert.equal(await failureOf(applyInBatches([], { apply, signal })), reason);
+  });
+});
+
+test('what fails leaves the lines, and tells why rather than what leaving says', async () => {
+  let isLeft = false;
+  async function* lines(): AsyncGenerator<ExportLine> {
+    try {
+      yield line('a', '1');
+      yield line('a', '2');
+    } finally {
+      await turn();
+      isLeft = true;
+      await Promise.reject(new Error('of the leaving'));
+    }
+  }
+  const apply = (): never => {
+    throw new Error('canary');
+  };
+  await failsWith(applyInBatches(lines(), { apply, batchSize: 1 }), 'BACKUP_HOOK_FAILED');
+  assert.ok(isLeft);
+});
+
+test('an error of the lines is passed on as it is', async () => {
+  const error = new Error('of the lines');
+  const stopped = applyInBatches(failAfter([line('a', '1')], 1, error), { apply: () => undefined });
+  assert.equal(await failureOf(stopped), error);
+});
+
+test('promises among plain lines are waited for', async () => {
+  const lines = [Promise.resolve(line('a', '1')), line('a', '2')] as ExportLine[];
+  assert.deepEqual((await applied(lines)).batches, [['a', '12']]);
+});
+
 test('wrong options are a TypeError or RangeError', async () => {
   const apply = () => undefined;
   for (const options of [
@@ -151,8 +314,10 @@ test('wrong options are a TypeError or RangeError', async () => {
     { apply, batchSize: '1' },
     { apply, onProgress: 1 },
     { apply, onprogress: apply },
+    { apply, maxWaitingBytes: '1' },
   ]) {
     await assert.rejects(applyInBatches([], options as never), TypeError);
   }
   await assert.rejects(applyInBatches([], { apply, batchSize: 0 }), RangeError);
+  await assert.rejects(applyInBatches([], { apply, maxWaitingBytes: 0 }), RangeError);
 });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 import type { RawJson } from '../../../src/index.js';
@@ -11,6 +13,8 @@ import {
   isBackupError,
   parseJsonl,
 } from '../../../src/index.js';
+import { settlesWithin } from '../../support/deadline.js';
+import { failsWith } from '../../support/failures.js';
 import { feedingsOf } from '../../support/feedings.js';
 import { jsonlVectors } from '../../support/jsonl-vectors.js';
 import lineVectors from '../../vectors/lines.json' with { type: 'json' };
@@ -179,6 +183,47 @@ test('leaving early ends the reading of the bytes', async () => {
     break;
   }
   assert.ok(isClosed);
+});
+
+test('leaving while a read hangs ends that read, closes the bytes and takes no half line for cut', async () => {
+  const stream = new PassThrough();
+  stream.write(`${LINE}\n{"half a`);
+  let isReturned = false;
+  const hanging: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise<never>(() => undefined),
+      return: () => {
+        isReturned = true;
+        return new Promise<never>(() => undefined);
+      },
+    }),
+  };
+  for (const [bytes, lineCount] of [
+    [stream, 1],
+    [hanging, 0],
+  ] as const) {
+    const lines = parseJsonl(bytes);
+    for (let count = 0; count < lineCount; count += 1) await lines.next();
+    const pending = lines.next();
+    await turn();
+    const left = await settlesWithin(lines.return!(), 2_000);
+    assert.deepEqual(
+      [left, await pending],
+      [
+        { done: true, value: undefined },
+        { done: true, value: undefined },
+      ],
+    );
+  }
+  assert.ok(stream.destroyed);
+  assert.ok(isReturned);
+});
+
+test('an invalid line closes the bytes', async () => {
+  const bytes = new PassThrough();
+  bytes.write('{}\n');
+  await failsWith(parseJsonl(bytes).next(), 'BACKUP_LINE_INVALID');
+  assert.ok(bytes.destroyed);
 });
 
 test('an error of the bytes is passed on as it is', async () => {

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
-import { JsonlSerializer, toExportLine } from '../../../src/index.js';
+import { BackupError, JsonlSerializer, toExportLine } from '../../../src/index.js';
 import type { FlushOptions, FlushProgress } from '../../../src/index.js';
 import { changeRow, changeRows, jsonlOf } from '../../support/change-rows.js';
 import { collectText } from '../../support/collect.js';
@@ -376,6 +376,18 @@ describe('a flush hook fails the stream when it', () => {
         const error = await failsWith(flushesOf(1, { onFlush }), 'BACKUP_HOOK_FAILED');
         assert.deepEqual(error.details, { hook: 'onFlush', lineNumber: 1 });
       }
+    }
+  });
+
+  test('throws a BackupError, or rejects with one: with that very error', async () => {
+    const own = new BackupError('BACKUP_COMMIT_UNKNOWN', 'of the hook’s own', { lineCount: 1 });
+    for (const onFlush of [
+      (): unknown => {
+        throw own;
+      },
+      (): unknown => Promise.reject(own),
+    ]) {
+      assert.equal(await failureOf(flushesOf(1, { onFlush })), own);
     }
   });
 

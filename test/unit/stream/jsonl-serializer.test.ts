@@ -289,6 +289,46 @@ describe('the summary', () => {
     assert.ok(exportSummarySchema.safeParse(serializer.summary()).success);
   });
 
+  test('is of what was written, whatever a line says when it is asked again', async () => {
+    const times = ['2026-04-14T10:00:00Z', '2026-04-14T11:00:00Z'];
+    const serializer = new JsonlSerializer<number>({
+      map: (index) => {
+        const apps = ['written', 'read again'];
+        const versions = [2, 9];
+        const places = [times[index]!, '2026-04-14T23:00:00Z'];
+        return Object.defineProperties(toExportLine(changeRow()), {
+          appId: { get: () => apps.shift() ?? 'read too often' },
+          schemaVersion: { get: () => versions.shift() ?? 99 },
+          createdAt: { get: () => places.shift() ?? '2026-04-14T23:59:59Z' },
+        });
+      },
+    });
+    serializer.end([0, 1]);
+    const text = await collectText(serializer);
+    assert.equal(text.match(/"appId":"written"/g)?.length, 2);
+    const { apps, schemaVersionMin, schemaVersionMax, firstPosition, lastPosition } =
+      serializer.summary();
+    assert.deepEqual([apps, schemaVersionMin, schemaVersionMax], [['written'], 2, 2]);
+    assert.deepEqual([firstPosition?.createdAt, lastPosition?.createdAt], times);
+  });
+
+  test('says nothing else of lines out of order, which are bare lines as good as others', async () => {
+    const serializer = new JsonlSerializer();
+    const text = await written([rows[1]!, rows[0]!], serializer);
+    assert.equal(text, jsonlOf([rows[1]!, rows[0]!]));
+    const { eventCount, ...summary } = serializer.summary();
+    assert.equal(eventCount, 2);
+    assert.deepEqual(Reflect.ownKeys(summary).map(String).sort(), [
+      'apps',
+      'byteCount',
+      'firstPosition',
+      'lastPosition',
+      'schemaVersionMax',
+      'schemaVersionMin',
+      'sha256',
+    ]);
+  });
+
   test('is a TypeError before the stream has ended', async () => {
     const serializer = new JsonlSerializer();
     assert.throws(() => serializer.summary(), TypeError);

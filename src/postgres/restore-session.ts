@@ -10,7 +10,13 @@ import { LeasedClient } from './leased-client.js';
 import type { PassedLimit } from './leased-client.js';
 import { relationOf } from './log-table.js';
 import { applySettings, beginTransaction, checkLog, checkSettings } from './scope.js';
-import { asSinkFailure, commitFailed, commitUnknown, sinkFailed } from './sink-error.js';
+import {
+  asSinkFailure,
+  commitFailed,
+  commitUnknown,
+  sessionLost,
+  sinkFailed,
+} from './sink-error.js';
 import type { SinkPlace } from './sink-error.js';
 
 const stallTexts: Readonly<Partial<Record<PassedLimit['limit'], string>>> = {
@@ -26,6 +32,8 @@ export class RestoreSession {
   #failure: { readonly error: unknown } | undefined;
   #stage: SinkStage = 'connect';
   #lineCount = 0;
+  /** The server's process that holds what was staged. */
+  #backend: string | undefined;
   #awaits: 'database' | 'source' = 'database';
   #isCommitting = false;
   #hasCommitted = false;
@@ -84,10 +92,15 @@ export class RestoreSession {
     await this.#answered(applySettings(this.#leased, this.#scope));
     // What exports need for reading in order would only be in the way. Whoever waits for a lock is
     // watched here, and the restore's own lock may be waited for as long as the restore may last.
-    await this.query(
+    const { rows } = await this.query(
       `SELECT pg_catalog.set_config('enable_sort', 'on', true), pg_catalog.set_config('lock_timeout', '0', true),
-              pg_catalog.set_config('client_min_messages', 'warning', true)`,
+              pg_catalog.set_config('client_min_messages', 'warning', true),
+              pg_catalog.pg_backend_pid()::pg_catalog.text AS backend`,
     );
+    const { backend } = rows[0] as { readonly backend: string };
+    this.#backend ??= backend;
+    // Its tables of that name may hold another user's lines.
+    if (backend !== this.#backend) throw this.fail(sessionLost(this.place));
   }
 
   /** One statement; the database may be silent over it for `stallTimeoutMs`, or for ever. */

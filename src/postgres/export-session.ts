@@ -4,16 +4,14 @@
 
 import { BackupError } from '../errors.js';
 import type { SourceStage } from '../errors.js';
-import { listenForAbort } from '../stream/abort-listening.js';
 import type { PgClient, PgConnection, PgPool } from './client.js';
 import type { ExportRequest } from './export-options.js';
-import { giveBack, leaseClient } from './lease.js';
+import { LeasedClient } from './leased-client.js';
+import type { PassedLimit } from './leased-client.js';
 import { relationOf } from './log-table.js';
 import { applySettings, beginTransaction, checkLog, checkSettings } from './scope.js';
 import { outOfProtocol, sourceFailed } from './source-error.js';
 import type { SourcePlace } from './source-error.js';
-import { StallWatch } from './stall-watch.js';
-import type { Expectation } from './stall-watch.js';
 
 /** The lane's side of a session. */
 export interface SessionListener {
@@ -26,27 +24,28 @@ export interface SessionListener {
  * limits and signal, from {@link open} to {@link finish} or {@link fail}.
  */
 export class ExportSession {
-  readonly #pool: PgPool;
   readonly #request: ExportRequest;
   readonly #listener: SessionListener;
-  readonly #watch: StallWatch;
+  readonly #lease: LeasedClient;
   #stage: SourceStage = 'connect';
   #rowCount = 0;
-  #client: PgClient | undefined;
-  #durationTimer: NodeJS.Timeout | undefined;
-  #stopListening: (() => void) | undefined;
-  #socket: PgConnection['stream'] | undefined;
   #failure: { readonly error: unknown } | undefined;
   #rejectGuarded: ((error: unknown) => void) | undefined;
   #isServerExpected = false;
-  #isFinished = false;
 
   constructor(pool: PgPool, request: ExportRequest, listener: SessionListener) {
-    this.#pool = pool;
     this.#request = request;
     this.#listener = listener;
-    this.#watch = new StallWatch((expectation) => {
-      this.fail(this.#stalled(expectation));
+    this.#lease = new LeasedClient(pool, request, {
+      onAbort: (reason) => {
+        this.fail(reason);
+      },
+      onLimit: (passed) => {
+        this.fail(this.#stalled(passed));
+      },
+      onClientError: (error) => {
+        this.failFrom(error);
+      },
     });
   }
 
@@ -63,9 +62,10 @@ export class ExportSession {
    * @throws what {@link fail} was called with
    */
   async open(): Promise<PgClient> {
-    this.#arm();
+    this.#lease.arm();
     return this.#guarded(async () => {
-      const client = await this.#lease();
+      const client = await this.#lease.open(this.place);
+      if (client === undefined) throw outOfProtocol('the client came too late', this.place);
       this.#stage = 'begin';
       this.expectServer();
       await beginTransaction(client, 'ISOLATION LEVEL REPEATABLE READ READ ONLY', this.#request);
@@ -97,18 +97,20 @@ export class ExportSession {
 
   /** The host's own hook is waited for, which has a limit of its own. */
   expectNobody(): void {
-    this.#watch.stop();
+    this.#lease.expectNobody();
   }
 
   /** The consumer has taken something. That is no sign of the server's. */
   sign(): void {
-    if (!this.#isServerExpected) this.#watch.sign();
+    if (!this.#isServerExpected) this.#lease.sign();
   }
 
   /** Bytes from the server are a sign of life, also in the middle of a large row. */
   watchSocket(socket: PgConnection['stream']): void {
-    this.#socket = socket;
-    socket.on('data', this.#onData);
+    this.#lease.holdSocket(socket, () => {
+      // What the server sends ahead is no sign of the consumer's.
+      if (this.#isServerExpected) this.#lease.sign();
+    });
   }
 
   /**
@@ -119,7 +121,7 @@ export class ExportSession {
    * @throws what {@link fail} was called with
    */
   async complete(): Promise<void> {
-    const client = this.#client as PgClient;
+    const client = this.#lease.client as PgClient;
     await this.#guarded(async () => {
       this.#stage = 'end';
       this.expectServer();
@@ -129,15 +131,13 @@ export class ExportSession {
       if (client.getTransactionStatus() !== 'I') {
         throw outOfProtocol('COMMIT did not end the transaction', this.place);
       }
-      this.#release(client);
+      this.#lease.release();
     });
   }
 
   /** The consumer has everything: limits and signal have no say any more. */
   finish(): void {
-    if (this.#isOver) return;
-    this.#isFinished = true;
-    this.#letGo();
+    this.#lease.end();
   }
 
   /**
@@ -145,18 +145,9 @@ export class ExportSession {
    * lane as it is: errors of the driver go through {@link failFrom}.
    */
   fail(error: unknown): void {
-    if (this.#isOver) return;
+    if (this.#lease.isOver) return;
     this.#failure = { error };
-    this.#letGo();
-    // First, since a destroyed socket may not be paused any more: one that was just resumed would hand
-    // out what it has buffered all the same.
-    this.#socket?.pause();
-    // Released as broken, the client is destroyed: its socket closes whatever it was doing, and the
-    // server drops the work. Our error listener stays for what the dying client may still say.
-    giveBack(this.#client, true);
-    // After an error of the server's, `pg` says goodbye and waits for an answer, which a paused or
-    // dead connection never gives, and the pool waits with it.
-    this.#socket?.destroy();
+    this.#lease.destroy();
     this.#rejectGuarded?.(error);
     this.#listener.onFailure(error);
   }
@@ -166,59 +157,9 @@ export class ExportSession {
     this.fail(cause instanceof BackupError ? cause : sourceFailed(cause, this.place));
   }
 
-  get #isOver(): boolean {
-    return this.#failure !== undefined || this.#isFinished;
-  }
-
-  #arm(): void {
-    if (this.#isOver) return;
-    const { signal, maxDurationMs } = this.#request;
-    if (signal?.aborted === true) {
-      this.fail(signal.reason);
-      return;
-    }
-    this.#stopListening = listenForAbort(signal, () => {
-      this.fail(signal?.reason);
-    });
-    this.#durationTimer = setTimeout(() => {
-      this.fail(this.#stalled({ limit: 'maxDurationMs', limitMs: maxDurationMs }));
-    }, maxDurationMs);
-  }
-
-  #letGo(): void {
-    this.#watch.stop();
-    clearTimeout(this.#durationTimer);
-    this.#stopListening?.();
-    this.#socket?.removeListener('data', this.#onData);
-  }
-
-  #expect(limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'sinkStallTimeoutMs'): void {
+  #expect(limit: 'stallTimeoutMs' | 'sinkStallTimeoutMs'): void {
     this.#isServerExpected = limit === 'stallTimeoutMs';
-    if (!this.#isOver) this.#watch.expect({ limit, limitMs: this.#request[limit] });
-  }
-
-  async #lease(): Promise<PgClient> {
-    this.#expect('connectTimeoutMs');
-    const { place } = this;
-    const client = await leaseClient(this.#pool, { place, isOver: () => this.#isOver });
-    if (client === undefined || this.#isOver) {
-      giveBack(client, false); // over since leaseClient has looked
-      throw outOfProtocol('the client came too late', place);
-    }
-    this.#client = client;
-    client.on('error', this.#onClientError);
-    return client;
-  }
-
-  // A listener of the pool's may throw at the release, and the client be lost to the pool: only when it
-  // did not are client and socket the next borrower's.
-  #release(client: PgClient): void {
-    this.#watch.stop();
-    this.#socket?.removeListener('data', this.#onData);
-    client.removeListener('error', this.#onClientError);
-    client.release();
-    this.#client = undefined;
-    this.#socket = undefined;
+    this.#lease.expect({ limit, limitMs: this.#request[limit] });
   }
 
   // Settles as soon as the session has failed, whatever the driver is still waiting for.
@@ -237,11 +178,7 @@ export class ExportSession {
     }
   }
 
-  #stalled(expectation: {
-    readonly limit: Expectation['limit'] | 'maxDurationMs';
-    readonly limitMs: number;
-  }): BackupError {
-    const { limit, limitMs } = expectation;
+  #stalled({ limit, limitMs }: PassedLimit): BackupError {
     const { stage, rowCount } = this.place;
     const passed = `within ${limitMs} ms (${limit})`;
     if (limit === 'sinkStallTimeoutMs') {
@@ -256,13 +193,4 @@ export class ExportSession {
     const details = { stage, rowCount, limit, limitMs };
     return new BackupError('BACKUP_SOURCE_STALLED', `${what} ${passed}`, details);
   }
-
-  readonly #onClientError = (error: unknown): void => {
-    this.failFrom(error);
-  };
-
-  readonly #onData = (): void => {
-    // What the server sends ahead is no sign of the consumer's.
-    if (this.#isServerExpected) this.#watch.sign();
-  };
 }

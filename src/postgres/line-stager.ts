@@ -1,7 +1,6 @@
 // Bytes of lines to the stage: split, checked, upcast where they are old, and sent as COPY.
 
-import { isBackupError } from '../errors.js';
-import type { AnyBackupError } from '../errors.js';
+import { BackupError, isBackupError } from '../errors.js';
 import { lineOf } from '../format/decode-line.js';
 import { lineInvalid } from '../format/line-invalid.js';
 import { lineIndex, LineScanner } from '../format/line-scan.js';
@@ -11,6 +10,7 @@ import { encodeUpcast } from '../format/upcast.js';
 import type { VerifiedLines } from '../stream/archive-port.js';
 import { LineSplitter, longestLineBytes, notUtf8 } from '../stream/line-splitter.js';
 import type { CopyIn } from './copy-in.js';
+import type { InputPiece } from './restore-input.js';
 import type { RestoreRequest } from './restore-options.js';
 import { listedCount } from './restore-report.js';
 import type { RestoreRefusal, StagedFacts } from './restore-report.js';
@@ -45,6 +45,7 @@ export class LineStager {
   #byteCount = 0;
   #refusedCount = 0;
   #repeatedNameCount = 0;
+  #isCutShort = false;
 
   constructor(
     request: RestoreRequest,
@@ -70,27 +71,64 @@ export class LineStager {
     return this.#lineCount;
   }
 
+  /** Whether a line was too long to read on after it; in a dry run only, since a restore fails there. */
+  get isCutShort(): boolean {
+    return this.#isCutShort;
+  }
+
   /**
-   * Takes a chunk of JSONL.
+   * Takes what comes next: a chunk of JSONL, lines that somebody else has split and scanned, or the
+   * error of a line that has no bytes.
    *
    * @returns what is to be waited for before the next one
    */
-  async feed(chunk: Uint8Array): Promise<void> {
+  async feed(next: InputPiece | VerifiedLines): Promise<void> {
+    if (next instanceof Uint8Array) await this.#feedBytes(next);
+    else if (next instanceof BackupError) this.#feedInvalid(next);
+    else await this.#feedVerified(next);
+  }
+
+  async #feedBytes(chunk: Uint8Array): Promise<void> {
     const splitter = this.#splitter;
     splitter.feed(chunk);
-    while (splitter.advance()) {
+    while (this.#advance()) {
       this.#stage(splitter.lineNumber, () => this.#scanned(splitter));
       const drained = this.#sent();
       if (drained !== undefined) await drained;
     }
   }
 
-  /** As {@link feed}, with lines that somebody else has split and scanned. */
-  async feedVerified(lines: VerifiedLines): Promise<void> {
+  async #feedVerified(lines: VerifiedLines): Promise<void> {
     while (lines.next()) {
       this.#stage(lines.lineNumber, () => lines.line);
       const drained = this.#sent();
       if (drained !== undefined) await drained;
+    }
+  }
+
+  /** The line keeps its place among the others. */
+  #feedInvalid({ code, message, details, cause }: BackupError<'BACKUP_LINE_INVALID'>): void {
+    this.#splitter.lineNumber += 1;
+    const { lineNumber } = this.#splitter;
+    this.#orRefuse(lineNumber, () => {
+      const where = { ...details, lineNumber };
+      throw new BackupError(code, `${message} (line ${lineNumber})`, where, cause);
+    });
+  }
+
+  /** Steps to the chunk's next line. */
+  #advance(): boolean {
+    try {
+      return this.#splitter.advance();
+    } catch (error) {
+      if (!this.#request.dryRun || !isBackupError(error, 'BACKUP_LIMIT_EXCEEDED')) throw error;
+      const { code, message, details } = error;
+      this.#refuse(
+        { code, message: `${message}; what comes after it was not read` },
+        details.lineNumber ?? this.#splitter.lineNumber,
+      );
+      this.#isCutShort = true;
+      return false;
     }
   }
 
@@ -100,9 +138,11 @@ export class LineStager {
    * @throws Error when the server has not taken every line
    */
   async finish(): Promise<void> {
-    this.#orRefuse(this.#splitter.lineNumber + 1, () => {
-      this.#splitter.finish();
-    });
+    if (!this.#isCutShort) {
+      this.#orRefuse(this.#splitter.lineNumber + 1, () => {
+        this.#splitter.finish();
+      });
+    }
     const drained = this.#copy.write(this.#staged.takeLast());
     if (drained !== undefined) await drained;
     const rowCount = await this.#copy.finish();
@@ -192,7 +232,7 @@ export class LineStager {
     }
   }
 
-  #refuse({ code, message }: AnyBackupError, lineNumber: number): void {
+  #refuse({ code, message }: Omit<RestoreRefusal, 'lineNumber'>, lineNumber: number): void {
     this.#lineCount = lineNumber;
     this.#refusedCount += 1;
     if (this.#refused.length < listedCount) this.#refused.push({ code, message, lineNumber });

@@ -7,7 +7,7 @@ import { toExportLine } from '../format/to-export-line.js';
 import { encodeUpcast } from '../format/upcast.js';
 import type { Upcaster } from '../format/upcast.js';
 import { ChangeRowReader, tupleOfTexts } from './change-row.js';
-import type { ExportRequest } from './export-options.js';
+import type { LogScope } from './export-options.js';
 import type { RestoreSession } from './restore-session.js';
 import { selectedFields } from './select-log.js';
 import type { StageSql } from './stage-sql.js';
@@ -17,7 +17,7 @@ const pageSize = 500;
 
 /** Rows that {@link decideOlder} upcasts: those that planning has marked. */
 export interface OlderRows {
-  readonly scope: ExportRequest;
+  readonly scope: LogScope;
   readonly upcaster: Upcaster;
   readonly sql: StageSql;
 }

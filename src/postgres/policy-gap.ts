@@ -2,7 +2,7 @@
 
 import { BackupError } from '../errors.js';
 import type { TenancyGap } from '../errors.js';
-import type { ExportRequest } from './export-options.js';
+import type { LogScope } from './export-options.js';
 import type { LogFacts } from './log-facts.js';
 import { isStandardLog, relationOf } from './log-table.js';
 import type { LogTable } from './log-table.js';
@@ -13,7 +13,7 @@ import type { LogTable } from './log-table.js';
  *
  * @throws BackupError `BACKUP_TENANCY_UNSAFE`
  */
-export function assertRowSecurity(facts: LogFacts, { log, settings }: ExportRequest): void {
+export function assertRowSecurity(facts: LogFacts, { log, settings }: LogScope): void {
   const given = new Set(settings.map(([name]) => name));
   const reason = tenancyGap(facts);
   if (reason !== undefined) throw tenancyUnsafe(log, reason);

@@ -1,9 +1,21 @@
-// Events whose id is taken, as errors.
+// Events whose id is taken, as the report lists them and as errors.
 
 import { BackupError } from '../errors.js';
 import type { ConflictReason } from '../errors.js';
 import type { RestoreConflict } from './restore-report.js';
 import { stays } from './sink-error.js';
+import { lineKinds } from './stage-columns.js';
+import type { LineKind, SkippedRow } from './stage-columns.js';
+
+const reasons: Readonly<Partial<Record<LineKind, ConflictReason>>> = {
+  [lineKinds.repeatedOtherwise]: 'repeated',
+  [lineKinds.unavailable]: 'unavailable',
+};
+
+/** A line that cannot be written, as a report lists it. */
+export function conflictOf({ line, id, kind }: SkippedRow): RestoreConflict {
+  return { lineNumber: Number(line), eventId: id, reason: reasons[kind] ?? 'other-content' };
+}
 
 const reasonTexts: Readonly<Record<ConflictReason, string>> = {
   'other-content': 'is in the change log with other content',

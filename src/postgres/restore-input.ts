@@ -1,6 +1,6 @@
 // What a restore reads from: an archive, bytes, or lines, all as JSONL bytes.
 
-import { BackupError } from '../errors.js';
+import { BackupError, isBackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
 import { encodeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
@@ -35,8 +35,11 @@ export function isArchive(input: object): input is Archive {
   return 'manifest' in input && 'verify' in input && 'verifiedLines' in input;
 }
 
+/** What an input is read as: bytes, and the error of each line object that is no line. */
+export type InputPiece = Uint8Array | BackupError<'BACKUP_LINE_INVALID'>;
+
 /** The bytes of an input. Lines are encoded in small groups, with the checks of encoding. */
-export function bytesOf(input: RestoreInput): AsyncIterator<Uint8Array> {
+export function bytesOf(input: RestoreInput): AsyncIterator<InputPiece> {
   return isArchive(input)
     ? input.bytes()[Symbol.asyncIterator]()
     : encoded(input)[Symbol.asyncIterator]();
@@ -59,24 +62,32 @@ const groupLength = 64 * 1024;
 
 async function* encoded(
   items: Exclude<RestoreInput, Archive>,
-): AsyncGenerator<Uint8Array, void, undefined> {
+): AsyncGenerator<InputPiece, void, undefined> {
   let text = '';
   for await (const item of items) {
-    if (item instanceof Uint8Array) {
-      if (text !== '') yield Buffer.from(text);
-      text = '';
-      yield item;
-      continue;
+    const piece = item instanceof Uint8Array ? item : encodedLine(item);
+    if (typeof piece === 'string') {
+      text += piece;
+      if (text.length < groupLength) continue;
     }
-    if (typeof item !== 'object' || (item as unknown) === null) {
-      throw new TypeError('a restore reads lines or bytes');
-    }
-    text += encodeExportLine(item) + '\n';
-    if (text.length < groupLength) continue;
-    yield Buffer.from(text);
+    if (text !== '') yield Buffer.from(text);
     text = '';
+    if (typeof piece !== 'string') yield piece;
   }
   if (text !== '') yield Buffer.from(text);
+}
+
+/** @returns its text, or why it has none */
+function encodedLine(line: ExportLine): string | BackupError<'BACKUP_LINE_INVALID'> {
+  if (typeof line !== 'object' || (line as unknown) === null) {
+    throw new TypeError('a restore reads lines or bytes');
+  }
+  try {
+    return encodeExportLine(line) + '\n';
+  } catch (error) {
+    if (isBackupError(error, 'BACKUP_LINE_INVALID')) return error;
+    throw error;
+  }
 }
 
 const foreignArchive: BackupErrorDetails['BACKUP_TENANCY_MISMATCH'] = {

@@ -4,8 +4,8 @@ import type { Upcaster } from '../format/upcast.js';
 import type { ArchiveVerifyOptions } from '../stream/archive-port.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
 import { functionOption, integerOption, maxTimerMs, refuseUnknown } from '../options.js';
-import { exportRequestOf } from './export-options.js';
-import type { ExportRequest, PgExportOptions } from './export-options.js';
+import { logScopeNames, logScopeOf } from './export-options.js';
+import type { LogScope, PgExportOptions } from './export-options.js';
 import type { LogTable } from './log-table.js';
 
 /** How far a restore is. */
@@ -42,8 +42,9 @@ export interface RestoreOptions
   readonly onConflict?: 'stop' | 'keep-existing' | 'report' | undefined;
   /**
    * Give events new ids, derived from this user and the old id, so that another user's archive can
-   * be restored and restoring it again is harmless. Ids of the user's own archive stay as they are;
-   * whose bare lines are is not known. Default false: another user's archive is refused.
+   * be restored and restoring it again is harmless. Events of the user's own archive keep their ids.
+   * Bare lines do not say whose they are and always get new ids. Default false: another user's
+   * archive is refused.
    */
   readonly remapUser?: boolean | undefined;
   /**
@@ -73,7 +74,7 @@ export interface RestoreOptions
 /** {@link RestoreOptions} with their defaults, checked. */
 export interface RestoreRequest {
   /** What an export and a restore share: user, table, settings, limits. */
-  readonly scope: ExportRequest;
+  readonly scope: LogScope;
   readonly upcaster: Upcaster | undefined;
   readonly dryRun: boolean;
   readonly onConflict: 'stop' | 'keep-existing' | 'report';
@@ -86,17 +87,6 @@ export interface RestoreRequest {
   /** What the archive is asked for besides. */
   readonly verify: ArchiveVerifyOptions;
 }
-
-const scopeNames = [
-  'userId',
-  'log',
-  'settings',
-  'rowSecurity',
-  'signal',
-  'connectTimeoutMs',
-  'stallTimeoutMs',
-  'maxDurationMs',
-] as const;
 
 const ownNames = [
   'upcaster',
@@ -120,13 +110,8 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw new TypeError('a restore takes an options object with a userId');
   }
-  refuseUnknown('the restore', options, [...scopeNames, ...ownNames]);
-  const scope = exportRequestOf(
-    Object.fromEntries(
-      scopeNames.map((name) => [name, options[name]]),
-    ) as unknown as PgExportOptions,
-    [],
-  );
+  refuseUnknown('the restore', options, [...logScopeNames, ...ownNames]);
+  const scope = logScopeOf(options);
   checkColumns(scope.log);
   const { upcaster, onConflict = 'stop', batchSize, onProgress, maxLineBytes, maxDepth } = options;
   if (upcaster !== undefined && !isUpcaster(upcaster)) {
@@ -163,7 +148,7 @@ function isUpcaster(value: Partial<Upcaster> | null): boolean {
   return Number.isInteger(value?.current) && methods.every((one) => typeof one === 'function');
 }
 
-function verifyOptionsOf(options: RestoreOptions, scope: ExportRequest): ArchiveVerifyOptions {
+function verifyOptionsOf(options: RestoreOptions, scope: LogScope): ArchiveVerifyOptions {
   const { remapUser, expectArchiveId, trustedKeys, requireSignature, maxLineBytes } = options;
   if (expectArchiveId !== undefined && typeof expectArchiveId !== 'string') {
     throw new TypeError('expectArchiveId must be a string');

@@ -3,6 +3,7 @@
 import type { BackupErrorCode, ConflictReason } from '../errors.js';
 import type { UpcastStage } from '../format/upcast.js';
 import type { ArchiveProblem } from '../stream/archive-port.js';
+import type { RestoreRequest } from './restore-options.js';
 
 /** An event that is not written because another content has its id. */
 export interface RestoreConflict {
@@ -50,6 +51,11 @@ export interface RestoreReport {
 
 /** How many conflicts and refusals are listed unless asked for more. */
 export const listedCount = 100;
+
+/** How many conflicts are listed. */
+export function listedOf({ onConflict }: Pick<RestoreRequest, 'onConflict'>): number {
+  return onConflict === 'report' ? Infinity : listedCount;
+}
 
 /** What staging has found out. */
 export interface StagedFacts {

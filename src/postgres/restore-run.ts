@@ -6,26 +6,26 @@ import { closeUnread } from '../stream/unread-source.js';
 import { callHook } from '../stream/host-hook.js';
 import type { PgPool } from './client.js';
 import { LineStager } from './line-stager.js';
-import { decideOlder } from './older-rows.js';
 import { conflictError } from './restore-conflict.js';
 import { bytesOf, isArchive, problemError, verifiedLinesOf } from './restore-input.js';
-import type { RestoreInput } from './restore-input.js';
+import type { InputPiece, RestoreInput } from './restore-input.js';
 import { lockLog, lockLogForBatches } from './restore-lock.js';
 import type { RestoreProgress, RestoreRequest } from './restore-options.js';
-import { archiveRefused, listedCount, reportOf } from './restore-report.js';
-import type {
-  PlannedCounts,
-  RestoreConflict,
-  RestoreReport,
-  StagedFacts,
-} from './restore-report.js';
+import { planRestore } from './restore-plan.js';
+import { archiveRefused, listedOf, reportOf } from './restore-report.js';
+import type { PlannedCounts, RestoreReport, StagedFacts } from './restore-report.js';
 import { RestoreSession } from './restore-session.js';
 import { SliceWriter } from './slice-writer.js';
 import { StageSql } from './stage-sql.js';
 import { writtenLogOf, writtenLogSql } from './written-log.js';
 import type { WrittenLog } from './written-log.js';
 
-type ChunkIterator = AsyncIterator<Uint8Array | VerifiedLines>;
+/** What was staged, or a dry run's report of an archive that is not what it should be. */
+type Staging =
+  | { readonly staged: StagedFacts; readonly refusal?: never }
+  | { readonly staged?: never; readonly refusal: RestoreReport };
+
+type ChunkIterator = AsyncIterator<InputPiece | VerifiedLines>;
 
 /** How many lines lie between two calls of the progress hook at least. */
 const progressLines = 20_000;
@@ -60,8 +60,8 @@ export class RestoreRun {
   }
 
   async #run(): Promise<RestoreReport> {
-    const staged = await this.#verifyAndStage();
-    if ('dryRun' in staged) return staged;
+    const { staged, refusal } = await this.#verifyAndStage();
+    if (staged === undefined) return refusal;
     const written = await this.#enterPlan();
     return (await this.#writeAllNew(staged, written)) ?? this.#planAndWrite(staged, written);
   }
@@ -80,7 +80,8 @@ export class RestoreRun {
   }
 
   async #planAndWrite(staged: StagedFacts, written: WrittenLog): Promise<RestoreReport> {
-    const planned = await this.#plan(written.isUnique);
+    const plan = { request: this.#request, sql: this.#sql, isUnique: written.isUnique };
+    const planned = await planRestore(this.#session, plan);
     const writer = this.#writer(staged, written);
     const { dryRun, onConflict } = this.#request;
     const stops = onConflict === 'stop' && planned.conflictCount > 0;
@@ -98,14 +99,13 @@ export class RestoreRun {
     const final = {
       ...planned,
       presentCount: planned.presentCount + done.lateCount,
-      conflictCount: planned.conflictCount + done.lateConflicts.length,
-      conflicts: [...planned.conflicts, ...done.lateConflicts],
+      conflictCount: planned.conflictCount + done.lateConflictCount,
+      conflicts: [...planned.conflicts, ...done.lateConflicts].slice(0, listedOf(this.#request)),
     };
     return reportOf(staged, final, { dryRun, newCount: done.newCount, stops: false });
   }
 
-  /** @returns what was staged, or a dry run's report of an archive that is not what it should be */
-  async #verifyAndStage(): Promise<StagedFacts | RestoreReport> {
+  async #verifyAndStage(): Promise<Staging> {
     const input = this.#input;
     if (!isArchive(input)) return this.#openAndStage(bytesOf(input));
     await this.#progress({ phase: 'verify', lineCount: 0 });
@@ -118,7 +118,7 @@ export class RestoreRun {
     const refusal = await this.#session.host(this.#verdictOf(input));
     if (refusal === undefined) return this.#openAndStage(bytesOf(input));
     this.#session.release();
-    return refusal;
+    return { refusal };
   }
 
   /** Whether it makes sense to stage the archive before it is verified. */
@@ -143,9 +143,9 @@ export class RestoreRun {
     return archiveRefused(problems, problemCount);
   }
 
-  async #openAndStage(chunks: ChunkIterator): Promise<StagedFacts> {
+  async #openAndStage(chunks: ChunkIterator): Promise<Staging> {
     await this.#session.open();
-    return this.#stage(chunks);
+    return { staged: await this.#stage(chunks) };
   }
 
   async #stage(chunks: ChunkIterator): Promise<StagedFacts> {
@@ -169,18 +169,18 @@ export class RestoreRun {
         this.#isBegun = true;
         const next = await session.read(chunks.next());
         if (next.done === true) break;
-        const { value: chunk } = next;
-        await this.#fed(
-          chunk instanceof Uint8Array ? stager.feed(chunk) : stager.feedVerified(chunk),
-        );
+        await this.#fed(stager.feed(next.value));
         session.enter('stage', stager.lineCount);
+        if (stager.isCutShort) {
+          leave(chunks);
+          break;
+        }
         if (stager.lineCount - told < progressLines) continue;
         told = stager.lineCount;
         await this.#progress({ phase: 'stage', lineCount: told });
       }
     } catch (error) {
-      // Not waited for: a generator returns only after its pending next(), which may never come.
-      void Promise.resolve(chunks.return?.()).catch(() => undefined);
+      leave(chunks);
       throw error;
     }
     await session.answer(stager.finish());
@@ -233,37 +233,6 @@ export class RestoreRun {
     return new SliceWriter(parts, staged);
   }
 
-  /** @param isUnique - whether the log can hold an event only once */
-  async #plan(isUnique: boolean): Promise<PlannedCounts> {
-    const session = this.#session;
-    const { scope, upcaster, onConflict } = this.#request;
-    const sql = this.#sql;
-    session.enter('plan', session.place.lineCount);
-    await session.query(sql.findRepeated, undefined, true);
-    const present = sql.findPresent(isUnique);
-    await session.query(present, [scope.userId, upcaster?.current ?? null], true);
-    let kinds = await this.#countKinds();
-    if (upcaster !== undefined && (kinds.get('u') ?? 0) > 0) {
-      await decideOlder(session, { scope, upcaster, sql });
-      kinds = await this.#countKinds();
-    }
-    const most = onConflict === 'report' ? null : listedCount;
-    const { rows } = await session.query(sql.listConflicts, [most]);
-    const count = (kind: string): number => kinds.get(kind) ?? 0;
-    return {
-      presentCount: count('p'),
-      repeatedCount: count('r'),
-      conflictCount: count('c') + count('x'),
-      conflicts: (rows as ConflictRow[]).map(conflictOf),
-    };
-  }
-
-  async #countKinds(): Promise<ReadonlyMap<string, number>> {
-    const { rows } = await this.#session.query(this.#sql.countKinds);
-    const counts = rows as { readonly kind: string; readonly count: string }[];
-    return new Map(counts.map(({ kind, count }) => [kind, Number(count)]));
-  }
-
   readonly #onSlice = (lineCount: number): Promise<void> =>
     this.#progress({ phase: 'write', lineCount });
 
@@ -277,23 +246,14 @@ export class RestoreRun {
   }
 }
 
+// Not waited for: a generator returns only after its pending next(), which may never come.
+function leave(chunks: ChunkIterator): void {
+  void Promise.resolve(chunks.return?.()).catch(() => undefined);
+}
+
 const nothingThere: PlannedCounts = {
   presentCount: 0,
   repeatedCount: 0,
   conflictCount: 0,
   conflicts: [],
 };
-
-interface ConflictRow {
-  readonly line: string;
-  readonly id: string;
-  readonly kind: string;
-}
-
-function conflictOf({ line, id, kind }: ConflictRow): RestoreConflict {
-  return {
-    lineNumber: Number(line),
-    eventId: id,
-    reason: kind === 'x' ? 'repeated' : 'other-content',
-  };
-}

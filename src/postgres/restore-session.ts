@@ -3,49 +3,48 @@
 
 import { BackupError } from '../errors.js';
 import type { SinkStage } from '../errors.js';
-import { listenForAbort } from '../stream/abort-listening.js';
 import type { PgClient, PgPool, PgResult } from './client.js';
 import { CopyIn } from './copy-in.js';
-import type { ExportRequest } from './export-options.js';
-import { giveBack, leaseClient } from './lease.js';
+import type { LogScope } from './export-options.js';
+import { LeasedClient } from './leased-client.js';
+import type { PassedLimit } from './leased-client.js';
 import { relationOf } from './log-table.js';
 import { applySettings, beginTransaction, checkLog, checkSettings } from './scope.js';
 import { asSinkFailure, commitFailed, commitUnknown, sinkFailed } from './sink-error.js';
 import type { SinkPlace } from './sink-error.js';
-import { StallWatch } from './stall-watch.js';
+
+const stallTexts: Readonly<Partial<Record<PassedLimit['limit'], string>>> = {
+  connectTimeoutMs: 'the pool gave no client',
+  maxDurationMs: 'the restore did not end',
+};
 
 /** A leased client between BEGIN and COMMIT, or destruction. */
 export class RestoreSession {
-  readonly #pool: PgPool;
-  readonly #scope: ExportRequest;
-  readonly #watch: StallWatch;
+  readonly #scope: LogScope;
+  readonly #lease: LeasedClient;
   readonly #waiting = new Set<(error: unknown) => void>();
   #failure: { readonly error: unknown } | undefined;
-  #client: PgClient | undefined;
   #stage: SinkStage = 'connect';
   #lineCount = 0;
   #awaits: 'database' | 'source' = 'database';
   #isCommitting = false;
   #hasCommitted = false;
-  #isOver = false;
-  readonly #durationTimer: NodeJS.Timeout;
-  readonly #stopListening: () => void;
 
-  constructor(pool: PgPool, scope: ExportRequest) {
-    this.#pool = pool;
+  constructor(pool: PgPool, scope: LogScope) {
     this.#scope = scope;
-    this.#watch = new StallWatch(({ limit, limitMs }) => {
-      this.#stall(limit === 'connectTimeoutMs' ? limit : 'stallTimeoutMs', limitMs);
+    this.#lease = new LeasedClient(pool, scope, {
+      onAbort: (reason) => {
+        // Once COMMIT is sent its answer is waited for: the host is to know which it was.
+        if (!this.#isCommitting) this.fail(reason);
+      },
+      onLimit: (passed) => {
+        this.fail(this.#stalled(passed));
+      },
+      onClientError: (error) => {
+        this.failFrom(error);
+      },
     });
-    const { signal, maxDurationMs } = scope;
-    this.#durationTimer = setTimeout(() => {
-      this.#stall('maxDurationMs', maxDurationMs);
-    }, maxDurationMs);
-    this.#stopListening = listenForAbort(signal, () => {
-      // Once COMMIT is sent its answer is waited for: the host is to know which it was.
-      if (!this.#isCommitting) this.fail(signal?.reason);
-    });
-    if (signal?.aborted === true) this.fail(signal.reason);
+    this.#lease.arm();
   }
 
   /** Where the restore is. */
@@ -67,7 +66,7 @@ export class RestoreSession {
 
   /** Leases a client, begins the first transaction and checks the log and its tenancy. */
   async open(): Promise<void> {
-    await this.race(this.#lease());
+    await this.race(this.#open());
     await this.begin();
     this.#stage = 'check';
     const { lineCount, relation } = this.place;
@@ -110,6 +109,7 @@ export class RestoreSession {
     const copy = new CopyIn(text, this.#scope.maxDurationMs);
     this.#leased.query(copy);
     await this.#answered(copy.ready);
+    this.#lease.holdSocket(copy.socket);
     return copy;
   }
 
@@ -121,17 +121,17 @@ export class RestoreSession {
   /** Waits for what the lines come from. */
   async read<T>(work: Promise<T>): Promise<T> {
     this.#awaits = 'source';
-    this.#expect('stallTimeoutMs');
+    this.#expectAnswer();
     try {
       return await this.race(work);
     } finally {
-      this.#watch.stop();
+      this.#lease.expectNobody();
     }
   }
 
   /** Waits for the host's own hook, which has a limit of its own. */
   async host<T>(work: Promise<T>): Promise<T> {
-    this.#watch.stop();
+    this.#lease.expectNobody();
     return this.race(work);
   }
 
@@ -155,7 +155,7 @@ export class RestoreSession {
   /** The database is waited for from now on. */
   expectDatabase(): void {
     this.#awaits = 'database';
-    this.#expect('stallTimeoutMs');
+    this.#expectAnswer();
   }
 
   /** Checks that the settings still hold, and commits. */
@@ -177,7 +177,7 @@ export class RestoreSession {
       throw this.fail(sinkFailed(undefined, this.place, this.#hasCommitted));
     this.#isCommitting = false;
     this.#hasCommitted = true;
-    this.#watch.stop();
+    this.#lease.expectNobody();
   }
 
   /** Rolls back what was only looked at, and gives the client back clean. */
@@ -186,12 +186,18 @@ export class RestoreSession {
     this.release();
   }
 
-  /** Gives the client back clean: there is no transaction any more. */
+  /**
+   * Gives the client back clean: there is no transaction any more. A listener of the pool's that throws
+   * changes nothing of what was done; the client is destroyed then, so that the pool makes another.
+   */
   release(): void {
-    if (this.#isOver) return;
-    this.#letGo();
-    this.#client?.removeListener('error', this.#onClientError);
-    this.#client?.release();
+    if (this.#lease.isOver) return;
+    try {
+      this.#lease.release();
+      this.#lease.end();
+    } catch {
+      this.#lease.destroy();
+    }
   }
 
   /**
@@ -202,11 +208,8 @@ export class RestoreSession {
   fail(cause: unknown): unknown {
     if (this.#failure !== undefined) return this.#failure.error;
     this.#failure = { error: cause };
-    if (!this.#isOver) {
-      this.#letGo();
-      // Destroyed: its socket closes whatever it was doing, and the server rolls back.
-      giveBack(this.#client, true);
-    }
+    // Destroyed with its client is what was not committed: the server rolls it back.
+    if (!this.#lease.isOver) this.#lease.destroy();
     for (const reject of this.#waiting) reject(cause);
     this.#waiting.clear();
     return cause;
@@ -227,35 +230,20 @@ export class RestoreSession {
 
   get #leased(): PgClient {
     if (this.#failure !== undefined) throw this.#failure.error;
-    return this.#client as PgClient;
+    return this.#lease.client as PgClient;
   }
 
-  #letGo(): void {
-    this.#isOver = true;
-    this.#watch.stop();
-    clearTimeout(this.#durationTimer);
-    this.#stopListening();
-  }
-
-  async #lease(): Promise<void> {
-    this.#expect('connectTimeoutMs');
+  async #open(): Promise<void> {
     const { lineCount: rowCount, relation } = this.place;
-    const place = { stage: 'connect' as const, rowCount, relation };
     try {
-      const client = await leaseClient(this.#pool, { place, isOver: () => this.#isOver });
-      if (client === undefined || this.#isOver) {
-        giveBack(client, false); // over since leaseClient has looked
-        return;
-      }
-      this.#client = client;
-      client.on('error', this.#onClientError);
+      await this.#lease.open({ stage: 'connect', rowCount, relation });
     } catch (cause) {
       throw this.failFrom(cause);
     }
   }
 
   async #answered<T>(work: Promise<T>, isPatient = false): Promise<T> {
-    if (isPatient) this.#watch.stop();
+    if (isPatient) this.#lease.expectNobody();
     else this.expectDatabase();
     try {
       return await this.race(work);
@@ -263,37 +251,28 @@ export class RestoreSession {
       if (this.#failure !== undefined) throw this.#failure.error;
       throw this.failFrom(cause);
     } finally {
-      this.#watch.stop();
+      this.#lease.expectNobody();
     }
   }
 
-  #expect(limit: 'connectTimeoutMs' | 'stallTimeoutMs'): void {
-    if (!this.#isOver) this.#watch.expect({ limit, limitMs: this.#scope[limit] });
+  #expectAnswer(): void {
+    this.#lease.expect({ limit: 'stallTimeoutMs', limitMs: this.#scope.stallTimeoutMs });
   }
 
-  #stall(limit: 'connectTimeoutMs' | 'stallTimeoutMs' | 'maxDurationMs', limitMs: number): void {
+  #stalled({ limit, limitMs }: PassedLimit): BackupError {
     const rowCount = this.#lineCount;
-    if (this.#isCommitting) {
-      this.fail(commitUnknown(rowCount));
-      return;
-    }
+    if (this.#isCommitting) return commitUnknown(rowCount);
     const passed = `within ${limitMs} ms (${limit})`;
     if (limit === 'stallTimeoutMs' && this.#awaits === 'source') {
       const message = `what the lines are read from gave nothing ${passed}; nothing is restored`;
       const details = { stage: 'read' as const, rowCount, limit, limitMs };
-      this.fail(new BackupError('BACKUP_SOURCE_STALLED', message, details));
-      return;
+      return new BackupError('BACKUP_SOURCE_STALLED', message, details);
     }
-    const what = {
-      connectTimeoutMs: 'the pool gave no client',
-      stallTimeoutMs: 'the database said nothing',
-      maxDurationMs: 'the restore did not end',
-    }[limit];
     const details = { rowCount, limit, limitMs };
-    this.fail(new BackupError('BACKUP_SINK_STALLED', `${what} ${passed}`, details));
+    return new BackupError(
+      'BACKUP_SINK_STALLED',
+      `${stallTexts[limit] ?? 'the database said nothing'} ${passed}`,
+      details,
+    );
   }
-
-  readonly #onClientError = (error: unknown): void => {
-    this.failFrom(error);
-  };
 }

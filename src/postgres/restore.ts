@@ -23,8 +23,8 @@ import { RestoreRun } from './restore-run.js';
  * make other rows of the lines than they say (its columns' types, its triggers, its rules) fails the
  * restore. Rows are always the given user's, and row-level security stays on.
  *
- * One client is leased. It comes back clean after COMMIT, and is destroyed after anything else. Two
- * restores of one user wait for each other. The role needs the right to make temporary tables.
+ * One client is leased. It comes back clean after COMMIT or a dry run; after a failure it is destroyed.
+ * Two restores of one user wait for each other. The role needs the right to make temporary tables.
  *
  * @param pool - a `pg.Pool`
  * @param input - an archive, which stays open; or lines, or JSONL bytes, which are read once and
@@ -35,7 +35,8 @@ import { RestoreRun } from './restore-run.js';
  * the archive finds; `BACKUP_LINE_INVALID`, `BACKUP_LIMIT_EXCEEDED`, `BACKUP_SCHEMA_UNSUPPORTED`,
  * `BACKUP_UPCAST_FAILED`, `BACKUP_RESTORE_CONFLICT`, `BACKUP_TENANCY_UNSAFE`,
  * `BACKUP_TENANCY_MISMATCH`, `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`, `BACKUP_SOURCE_STALLED`,
- * `BACKUP_HOOK_FAILED`, `BACKUP_COMMIT_UNKNOWN`; `signal.reason` after an abort
+ * `BACKUP_HOOK_FAILED`, `BACKUP_COMMIT_UNKNOWN`; `signal.reason` after an abort; whatever else the
+ * input fails with, as it is
  *
  * @example
  * ```ts

@@ -2,7 +2,7 @@
 // hold after the last one.
 
 import type { PgClient } from './client.js';
-import type { ExportRequest } from './export-options.js';
+import type { LogScope } from './export-options.js';
 import { userSetting } from './export-options.js';
 import { readLogFacts } from './log-facts.js';
 import { isStandardLog, relationOf } from './log-table.js';
@@ -28,9 +28,9 @@ import { checkUserSpelling } from './user-spelling.js';
 export async function beginTransaction(
   client: PgClient,
   mode: string,
-  request: ExportRequest,
+  scope: LogScope,
 ): Promise<void> {
-  const calls = [...sessionSettingCalls(request), ...newerSettingCalls(request)];
+  const calls = [...sessionSettingCalls(scope), ...newerSettingCalls(scope)];
   await client.query(`BEGIN ${mode}; SELECT ${calls.join(', ')}`);
 }
 
@@ -38,14 +38,14 @@ export async function beginTransaction(
  * Sets the host's settings, the user's id among them, local to the transaction; and its own once more,
  * since a `connect` handler that the pool does not wait for may have put a SET after BEGIN.
  */
-export async function applySettings(client: PgClient, request: ExportRequest): Promise<void> {
-  const calls = request.settings.map(
+export async function applySettings(client: PgClient, scope: LogScope): Promise<void> {
+  const calls = scope.settings.map(
     (_, index) =>
       `pg_catalog.set_config($${index * 2 + 1}::pg_catalog.text, $${index * 2 + 2}::pg_catalog.text, true)`,
   );
   await client.query(
-    `SELECT ${[...sessionSettingCalls(request), ...calls].join(', ')}`,
-    request.settings.flat(),
+    `SELECT ${[...sessionSettingCalls(scope), ...calls].join(', ')}`,
+    scope.settings.flat(),
   );
 }
 
@@ -58,10 +58,10 @@ export async function applySettings(client: PgClient, request: ExportRequest): P
  */
 export async function checkLog(
   client: PgClient,
-  request: ExportRequest,
+  scope: LogScope,
   place: SourcePlace,
 ): Promise<void> {
-  const { log } = request;
+  const { log } = scope;
   const facts = await readLogFacts(client, log);
   if (facts === undefined) throw logMissing(place, { advises: isStandardLog(log) });
   if (facts.encoding !== 'UTF8') throw outOfProtocol('its encoding is not UTF8', place);
@@ -74,9 +74,9 @@ export async function checkLog(
     throw logMissing(place, { advises, column });
   }
   assertSpelling(facts.spelling, place);
-  if (request.rowSecurity === 'require') assertRowSecurity(facts, request);
+  if (scope.rowSecurity === 'require') assertRowSecurity(facts, scope);
   const { userType: type } = facts;
-  if (type !== null) await checkUserSpelling(client, request, { type, place });
+  if (type !== null) await checkUserSpelling(client, scope, { type, place });
 }
 
 /**
@@ -88,10 +88,10 @@ export async function checkLog(
  */
 export async function checkSettings(
   client: PgClient,
-  request: ExportRequest,
+  scope: LogScope,
   rowCount: number,
 ): Promise<void> {
-  const { settings, log } = request;
+  const { settings, log } = scope;
   const names = settings.map(([name]) => name);
   const reads = names.map(
     (_, index) => `pg_catalog.current_setting($${index + 1}::pg_catalog.text, true)`,

@@ -4,7 +4,7 @@
 import { BackupError } from '../errors.js';
 import { maxTimerMs } from '../options.js';
 import { ge } from './catalog-sql.js';
-import type { ExportRequest } from './export-options.js';
+import type { LogScope } from './export-options.js';
 import { outOfSettings } from './source-error.js';
 import type { SourcePlace } from './source-error.js';
 
@@ -28,7 +28,7 @@ const spelling: Readonly<Record<string, string>> = {
 };
 
 /** The calls that set what a transaction needs, local to it, as items of a SELECT. */
-export function sessionSettingCalls({ maxDurationMs, stallTimeoutMs }: ExportRequest): string[] {
+export function sessionSettingCalls({ maxDurationMs, stallTimeoutMs }: LogScope): string[] {
   const serverLimitMs = serverLimitOf(maxDurationMs);
   const settings: Readonly<Record<string, string | number>> = {
     ...spelling,
@@ -50,7 +50,7 @@ export function sessionSettingCalls({ maxDurationMs, stallTimeoutMs }: ExportReq
  * transaction_timeout that is already running is not changed by another value: it has to be switched
  * off first.
  */
-export function newerSettingCalls({ maxDurationMs }: ExportRequest): string[] {
+export function newerSettingCalls({ maxDurationMs }: LogScope): string[] {
   return [
     whenKnown('transaction_timeout', 0),
     whenKnown('transaction_timeout', serverLimitOf(maxDurationMs)),

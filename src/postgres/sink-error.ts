@@ -1,7 +1,8 @@
 // Errors of the driver and of the server while a log is restored, as this library's own.
 
-import { BackupError } from '../errors.js';
+import { BackupError, systemCodeOf } from '../errors.js';
 import type { SinkStage } from '../errors.js';
+import { sqlStateOf } from './sql-state.js';
 
 /** Where a restore is when something happens to it. */
 export interface SinkPlace {
@@ -9,8 +10,6 @@ export interface SinkPlace {
   readonly lineCount: number;
   readonly relation: string;
 }
-
-const sqlStatePattern = /^[0-9A-Z]{5}$/;
 
 const stageTexts: Readonly<Record<SinkStage, string>> = {
   connect: 'no connection to the database',
@@ -26,7 +25,6 @@ const stageTexts: Readonly<Record<SinkStage, string>> = {
 export const stays = 'the batches before it are committed, and restoring again goes on after them';
 
 interface DriverError {
-  readonly code?: unknown;
   readonly severity?: unknown;
   readonly where?: unknown;
   readonly column?: unknown;
@@ -42,15 +40,16 @@ export function sinkFailed(
   place: SinkPlace,
   hasCommitted = false,
 ): BackupError<'BACKUP_SINK_FAILED'> {
-  const { code, where, column } = (cause ?? {}) as DriverError;
-  const sqlState = typeof code === 'string' && sqlStatePattern.test(code) ? code : undefined;
+  const { where, column } = (cause ?? {}) as DriverError;
+  const sqlState = sqlStateOf(cause);
+  const code = sqlState === undefined ? systemCodeOf(cause) : `SQLSTATE ${sqlState}`;
   // Of what the server says about a COPY only the number of the row is taken, which is the line's.
   const copyLine = typeof where === 'string' ? /^COPY [^,]*, line (\d+)/.exec(where) : null;
   const lineNumber = place.stage === 'stage' && copyLine !== null ? Number(copyLine[1]) : undefined;
   const what = [
     ...(place.stage === 'connect' ? [] : [`${place.relation}, ${place.lineCount} lines`]),
     ...(lineNumber === undefined ? [] : [`line ${lineNumber}`]),
-    ...(sqlState === undefined ? [] : [`SQLSTATE ${sqlState}`]),
+    ...(code === undefined ? [] : [code]),
   ].join(', ');
   return new BackupError(
     'BACKUP_SINK_FAILED',
@@ -117,15 +116,26 @@ export function outOfCopy(): Error {
   return new Error('the server did not complete the COPY');
 }
 
+// The connection failed, which a pooler may call an ordinary error; the server is going down; a cluster
+// cannot tell.
+const unknownStates = /^(?:08|57P|40003)/;
+// May be a PANIC over the server's own log, in which the commit may or may not be; as an ordinary error they
+// are an answer. A severity has no code of its own: where it is written otherwise, nobody knows.
+const panicStates = /^(?:53|58|XX)/;
+
 /**
- * The answer to COMMIT did not come. An answer of severity ERROR is one: the transaction was rolled
- * back. A connection that ends, and a FATAL, may come before the commit or after it.
+ * COMMIT failed. What the server refuses it rolls back; a connection that ends, and a server that goes
+ * down, may do so before the commit or after it. Told by the SQLSTATE: the severity is written in the
+ * server's language.
  */
 export function commitFailed(cause: unknown, place: SinkPlace, hasCommitted: boolean): BackupError {
+  const sqlState = sqlStateOf(cause);
   const { severity } = (cause ?? {}) as DriverError;
-  return severity === 'ERROR'
-    ? sinkFailed(cause, place, hasCommitted)
-    : commitUnknown(place.lineCount, cause);
+  const isUnknown =
+    sqlState === undefined ||
+    unknownStates.test(sqlState) ||
+    (panicStates.test(sqlState) && severity !== 'ERROR');
+  return isUnknown ? commitUnknown(place.lineCount, cause) : sinkFailed(cause, place, hasCommitted);
 }
 
 /** Nobody knows whether the transaction was committed. */

@@ -4,7 +4,7 @@
 import { byBytes, eq } from './catalog-sql.js';
 import type { LogTable } from './log-table.js';
 import { quotedRelation, quoteIdentifier } from './log-table.js';
-import { inSlice, sameAsLog, stage, staged } from './stage-columns.js';
+import { inSlice, lineKinds, sameAsLog, stage, staged } from './stage-columns.js';
 import { builtIn } from './column-type.js';
 import type { WrittenLog } from './written-log.js';
 
@@ -95,13 +95,13 @@ export class SliceSql {
   }
 
   /**
-   * What became of a slice's lines of which some were not taken: lines whose event is not the user's
-   * (`f`) or has other content (`c`).
+   * What became of a slice's lines of which some were not taken: those that are not in the user's log, and
+   * those that are there with other content.
    */
   get findLost(): string {
     return `
     SELECT s.line::pg_catalog.text AS line, s.id::pg_catalog.text AS id,
-           CASE WHEN EXISTS (${this.#ofLine}) THEN 'c' ELSE 'f' END AS kind
+           CASE WHEN EXISTS (${this.#ofLine}) THEN '${lineKinds.presentOtherwise}' ELSE '${lineKinds.unavailable}' END AS kind
       FROM ${stage} AS s
      WHERE ${this.#slice} AND NOT EXISTS (${this.#ofLine} AND ${sameAsLog(this.#log)})
      ORDER BY s.line`;

@@ -2,13 +2,15 @@
 // that meets an id which is taken meanwhile is looked at more closely.
 
 import type { PgResult } from './client.js';
-import { conflictError } from './restore-conflict.js';
+import { conflictError, conflictOf } from './restore-conflict.js';
 import { lockLog, unlockLog } from './restore-lock.js';
 import type { RestoreRequest } from './restore-options.js';
+import { listedOf } from './restore-report.js';
 import type { RestoreConflict } from './restore-report.js';
 import type { RestoreSession } from './restore-session.js';
 import { rowsRewritten, valueUnheld } from './sink-error.js';
 import { SliceSql } from './slice-sql.js';
+import type { SkippedRow } from './stage-columns.js';
 import type { StageSql } from './stage-sql.js';
 import type { WrittenLog } from './written-log.js';
 
@@ -31,6 +33,8 @@ export interface StagedLog {
 export interface WrittenCounts {
   readonly newCount: number;
   readonly lateCount: number;
+  readonly lateConflictCount: number;
+  /** As many of them as a report lists at most. */
   readonly lateConflicts: readonly RestoreConflict[];
 }
 
@@ -59,6 +63,7 @@ export class SliceWriter {
   #skips = false;
   #newCount = 0;
   #lateCount = 0;
+  #lateConflictCount = 0;
   readonly #lateConflicts: RestoreConflict[] = [];
 
   constructor(
@@ -156,6 +161,7 @@ export class SliceWriter {
     return {
       newCount: this.#newCount,
       lateCount: this.#lateCount,
+      lateConflictCount: this.#lateConflictCount,
       lateConflicts: this.#lateConflicts,
     };
   }
@@ -223,17 +229,14 @@ export class SliceWriter {
   async #explain(slice: Slice): Promise<number> {
     const session = this.#session;
     const { rows } = await session.query(this.#sql.findLost, this.#valuesOf(slice));
-    const lost = rows as { readonly line: string; readonly id: string; readonly kind: string }[];
-    const conflicts = lost.map(({ line, id, kind }) => ({
-      lineNumber: Number(line),
-      eventId: id,
-      reason: kind === 'f' ? ('unavailable' as const) : ('other-content' as const),
-    }));
+    const conflicts = (rows as SkippedRow[]).map(conflictOf);
     const fatal = conflicts.find(
       ({ reason }) => reason === 'unavailable' || this.#request.onConflict === 'stop',
     );
     if (fatal !== undefined) throw conflictError(fatal, conflicts.length, session.hasCommitted);
-    this.#lateConflicts.push(...conflicts);
+    this.#lateConflictCount += conflicts.length;
+    const room = listedOf(this.#request) - this.#lateConflicts.length;
+    this.#lateConflicts.push(...conflicts.slice(0, room));
     return conflicts.length;
   }
 

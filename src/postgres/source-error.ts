@@ -2,6 +2,7 @@
 
 import { BackupError, systemCodeOf } from '../errors.js';
 import type { SourceStage } from '../errors.js';
+import { sqlStateOf } from './sql-state.js';
 
 /** Where an export is when something happens to it. */
 export interface SourcePlace {
@@ -10,8 +11,6 @@ export interface SourcePlace {
   readonly relation: string;
 }
 
-// Every SQLSTATE has a digit in it; EPIPE has not.
-const sqlStatePattern = /^(?=.*[0-9])[0-9A-Z]{5}$/;
 const insufficientPrivilege = '42501';
 
 const stageTexts: Readonly<Record<SourceStage, string>> = {
@@ -36,8 +35,7 @@ export function sourceFailed(
   cause: unknown,
   place: SourcePlace,
 ): BackupError<'BACKUP_SOURCE_FAILED'> {
-  const code = (cause as { readonly code?: unknown } | undefined)?.code;
-  const sqlState = typeof code === 'string' && sqlStatePattern.test(code) ? code : undefined;
+  const sqlState = sqlStateOf(cause);
   const where = place.stage === 'connect' ? '' : ` (${place.relation}, ${place.rowCount} rows)`;
   const what = sqlState === undefined ? systemCodeOf(cause) : `SQLSTATE ${sqlState}`;
   const advice =

@@ -9,8 +9,34 @@ import { quoteIdentifier } from './log-table.js';
 export const stage = 'pg_temp.backup_streams_stage';
 /** The table of the log's own rows, once they are upcast. */
 export const again = 'pg_temp.backup_streams_again';
-/** The table of lines that are not written, and why. */
+/** The table of lines that are not written, and why: their `kind`. */
 export const skip = 'pg_temp.backup_streams_skip';
+
+/** Why a line is not written, as one letter of type `"char"`. */
+export const lineKinds = {
+  /** Its event was among the lines before, with the same content. */
+  repeated: 'r',
+  /** Its event was among the lines before, with other content. */
+  repeatedOtherwise: 'x',
+  /** The log holds its event with the same content. */
+  present: 'p',
+  /** The log holds its event with other content. */
+  presentOtherwise: 'c',
+  /** The log's row is of an older schema version: to be compared once more when it is upcast. */
+  undecided: 'u',
+  /** The user's log does not hold its event, and yet the database does not take it. */
+  unavailable: 'f',
+} as const;
+
+/** One of {@link lineKinds}. */
+export type LineKind = (typeof lineKinds)[keyof typeof lineKinds];
+
+/** A line that is not written, as statements tell of it. */
+export interface SkippedRow {
+  readonly line: string;
+  readonly id: string;
+  readonly kind: LineKind;
+}
 
 /**
  * Where each of a row's members stands in the stage, and as what. Texts compare by their bytes,

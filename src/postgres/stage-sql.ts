@@ -6,6 +6,7 @@ import type { LogTable } from './log-table.js';
 import { quotedRelation, quoteIdentifier } from './log-table.js';
 import {
   again,
+  lineKinds,
   sameAsLog,
   sameStaged,
   skip,
@@ -63,7 +64,7 @@ export class StageSql {
   get findRepeated(): string {
     return `
     INSERT INTO ${skip}
-    SELECT s.line, s.id, CASE WHEN ${sameStaged(this.#log, 's', 'f')} THEN 'r' ELSE 'x' END::pg_catalog."char"
+    SELECT s.line, s.id, CASE WHEN ${sameStaged(this.#log, 's', 'f')} THEN '${lineKinds.repeated}' ELSE '${lineKinds.repeatedOtherwise}' END::pg_catalog."char"
       FROM (SELECT id, pg_catalog.min(line) AS line FROM ${stage} GROUP BY id HAVING pg_catalog.count(*) ${gt} 1) AS d
       JOIN ${stage} AS s ON s.id ${eq} d.id AND s.line ${gt} d.line
       JOIN ${stage} AS f ON f.line ${eq} d.line AND f.id ${eq} d.id`;
@@ -84,8 +85,9 @@ export class StageSql {
     return `
     INSERT INTO ${skip}
     SELECT s.line, s.id,
-           CASE WHEN ${any(sameAsLog(this.#log))} THEN 'p'
-                WHEN ${any(`${version} ${lt} $2::pg_catalog.int4`)} THEN 'u' ELSE 'c' END::pg_catalog."char"
+           CASE WHEN ${any(sameAsLog(this.#log))} THEN '${lineKinds.present}'
+                WHEN ${any(`${version} ${lt} $2::pg_catalog.int4`)} THEN '${lineKinds.undecided}'
+                ELSE '${lineKinds.presentOtherwise}' END::pg_catalog."char"
       FROM ${stage} AS s
       JOIN ${quotedRelation(this.#log)} AS e ON e.${quoteIdentifier(columns.id)}::pg_catalog.uuid ${eq} s.id
      WHERE e.${quoteIdentifier(columns.userId)}::pg_catalog.text ${eq} $1::pg_catalog.text
@@ -98,7 +100,7 @@ export class StageSql {
     const { columns } = this.#log;
     return `
     SELECT ${select.map((field, index) => `${field}::pg_catalog.text AS f${index}`).join(', ')}, k.line::pg_catalog.text AS line
-      FROM (SELECT line, id FROM ${skip} WHERE kind ${eq} 'u' AND line ${gt} $2::pg_catalog.int4 ORDER BY line LIMIT $3::pg_catalog.int4) AS k
+      FROM (SELECT line, id FROM ${skip} WHERE kind ${eq} '${lineKinds.undecided}' AND line ${gt} $2::pg_catalog.int4 ORDER BY line LIMIT $3::pg_catalog.int4) AS k
       JOIN ${quotedRelation(this.#log)} AS c ON c.${quoteIdentifier(columns.id)}::pg_catalog.uuid ${eq} k.id
      WHERE c.${quoteIdentifier(columns.userId)}::pg_catalog.text ${eq} $1::pg_catalog.text
      ORDER BY k.line`;
@@ -110,16 +112,19 @@ export class StageSql {
     UPDATE ${skip} AS k
        SET kind = CASE WHEN EXISTS (
              SELECT FROM ${stage} AS s JOIN ${again} AS f ON f.line ${eq} s.line
-              WHERE s.line ${eq} k.line AND ${sameStaged(this.#log, 's', 'f')}) THEN 'p' ELSE 'c' END::pg_catalog."char"
-     WHERE k.kind ${eq} 'u'`;
+              WHERE s.line ${eq} k.line AND ${sameStaged(this.#log, 's', 'f')}) THEN '${lineKinds.present}'
+             ELSE '${lineKinds.presentOtherwise}' END::pg_catalog."char"
+     WHERE k.kind ${eq} '${lineKinds.undecided}'`;
   }
 
   readonly countKinds = `SELECT kind::pg_catalog.text AS kind, pg_catalog.count(*)::pg_catalog.text AS count FROM ${skip} GROUP BY kind`;
 
-  /** Conflicts in the order of their lines: `$1` how many at most, or NULL. */
+  /** Conflicts in the order of their lines, not of their texts: `$1` how many at most, or NULL. */
   readonly listConflicts = `
-    SELECT line::pg_catalog.text AS line, id::pg_catalog.text AS id, kind::pg_catalog.text AS kind
-      FROM ${skip} WHERE kind ${eq} 'x' OR kind ${eq} 'c' ORDER BY line LIMIT $1::pg_catalog.int8`;
+    SELECT k.line::pg_catalog.text AS line, k.id::pg_catalog.text AS id, k.kind::pg_catalog.text AS kind
+      FROM ${skip} AS k
+     WHERE k.kind ${eq} '${lineKinds.repeatedOtherwise}' OR k.kind ${eq} '${lineKinds.presentOtherwise}'
+     ORDER BY k.line LIMIT $1::pg_catalog.int8`;
 }
 
 function bare(table: string): string {

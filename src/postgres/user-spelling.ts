@@ -5,7 +5,7 @@ import { byBytes, eq, ne } from './catalog-sql.js';
 import type { PgClient } from './client.js';
 import { builtIn, declaredText, typeText } from './column-type.js';
 import type { ColumnType } from './column-type.js';
-import type { ExportRequest } from './export-options.js';
+import type { LogScope } from './export-options.js';
 import { quotedRelation, quoteIdentifier } from './log-table.js';
 import type { LogTable } from './log-table.js';
 import { userSpeltOtherwise } from './source-error.js';
@@ -25,7 +25,7 @@ const canonical = ['bpchar', 'int2', 'int4', 'int8', 'name', 'oid', 'uuid', 'var
  */
 export async function checkUserSpelling(
   client: PgClient,
-  { userId, log }: ExportRequest,
+  { userId, log }: LogScope,
   { type, place }: { readonly type: ColumnType; readonly place: SourcePlace },
 ): Promise<void> {
   const declared = declaredText(type);

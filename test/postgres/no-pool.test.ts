@@ -12,7 +12,7 @@ import { type TestDatabase, withDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
 import { raiseAtRow } from '../support/row-functions.js';
-import { lineText } from '../support/restored.js';
+import { countRows, lineText, withEmptyLog } from '../support/restored.js';
 
 function withLog(use: (db: TestDatabase) => Promise<void>): Promise<void> {
   return withDatabase(async (db) => {
@@ -140,3 +140,35 @@ test('a restore refuses a Client for the pool, and tells of one that it cannot u
   assert.equal(error.details.stage, 'connect');
   assert.equal(released.length, 1);
 });
+
+for (const [what, rowCount, options] of [
+  ['a restore that is committed', 2, {}],
+  ['one in batches', 2, { batchSize: 1 }],
+  ['a dry run', 0, { dryRun: true }],
+] as const) {
+  test(`a listener of the pool's that throws at the release does not make a failure of ${what}, and the pool recovers`, () =>
+    withEmptyLog(async (db, pool) => {
+      pool.once('release', () => {
+        throw new Error('canary');
+      });
+      const lines = [Buffer.from(lineText(1) + lineText(2))];
+      const report = await restoreToPostgres(pool, lines, { userId: USER, ...options });
+      assert.deepEqual([report.ok, report.newCount], [true, 2]);
+      await eventually(() => pool.totalCount === 0, 1_000, 'The pool has lost the client');
+      await assertReusable(pool);
+      assert.equal(await countRows(db), rowCount);
+    }));
+}
+
+test('one that throws while a failed restore lets go does not hide the failure', () =>
+  withEmptyLog(async (_db, pool) => {
+    pool.once('release', () => {
+      throw new Error('canary');
+    });
+    const lines = [Buffer.from(lineText(1) + 'canary')];
+    const failing = restoreToPostgres(pool, lines, { userId: USER });
+    const error = await failsWith(failing, 'BACKUP_LINE_INVALID');
+    assert.equal(error.details.lineNumber, 2);
+    await eventually(() => pool.totalCount === 0, 1_000, 'The pool has lost the client');
+    await assertReusable(pool);
+  }));

@@ -202,3 +202,44 @@ test('a row that comes in while it writes is found there, or stops it', () =>
       }
     }
   }));
+
+for (const [onConflict, listed] of [
+  ['keep-existing', 100],
+  ['report', 210],
+] as const) {
+  test(`F43 conflicts that come in while it writes are counted, and as many listed as of others (${onConflict})`, () =>
+    withEmptyLog(async (db, pool) => {
+      const numbers = (from: number, to: number): number[] =>
+        Array.from({ length: to - from + 1 }, (_, index) => from + index);
+      const intrude = (rowNumbers: readonly number[]): Promise<void> =>
+        db.insert(rowNumbers.map((n) => rowOf(n, { record_id: `other-${String(n)}` })));
+      await intrude(numbers(1, 60));
+      let isIn = false;
+      const lines = numbers(1, 260).map((n) => lineText(n));
+      const report = await restore(pool, lines.join(''), {
+        onConflict,
+        batchSize: 50,
+        onProgress: async ({ phase }) => {
+          if (phase !== 'write' || isIn) return;
+          isIn = true;
+          await intrude(numbers(101, 250));
+        },
+      });
+      assert.deepEqual([report.conflictCount, report.newCount], [210, 50]);
+      const expected = [...numbers(1, 60), ...numbers(101, 250)].slice(0, listed);
+      assert.deepEqual(
+        report.conflicts.map(({ lineNumber }) => lineNumber),
+        expected,
+      );
+      assert.equal(await countRows(db), 260);
+    }));
+}
+
+test('F43 the conflict that is told is the one of the first line, by number', () =>
+  withEmptyLog(async (db, pool) => {
+    const lines = Array.from({ length: 12 }, (_, index) => lineText(index + 1));
+    await db.insert([9, 10, 11].map((n) => rowOf(n, { record_id: 'other' })));
+    const failing = restore(pool, lines.join(''));
+    const { details } = await failsWith(failing, 'BACKUP_RESTORE_CONFLICT');
+    assert.deepEqual([details.lineNumber, details.conflictCount], [9, 3]);
+  }));

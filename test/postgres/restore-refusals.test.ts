@@ -6,10 +6,12 @@ import { describe, test } from 'node:test';
 import { openArchive } from '../../src/archive/index.js';
 import {
   type BackupErrorCode,
+  type ExportLine,
   RawJson,
   type Upcaster,
   changeSourceFrom,
   createUpcaster,
+  toExportLine,
 } from '../../src/index.js';
 import { type RestoreOptions, restoreToPostgres } from '../../src/postgres/index.js';
 import { archiveBytes } from '../support/archives.js';
@@ -202,6 +204,98 @@ test('L1 L5 a dry run lists lines that are not UTF-8 and one that is cut, as any
     assert.equal(error.details.lineNumber, 2);
     assert.equal(await countRows(db), 0);
   }));
+
+describe('L7 a dry run over a line longer than maxLineBytes', () => {
+  const long = lineText(3, { id: `"${'x'.repeat(500)}"` });
+  const before = lineText(1) + lineText(2, { eventId: '"no uuid"' });
+  const cases: Readonly<Record<string, readonly string[]>> = {
+    'with its end': [before + long + lineText(4), lineText(5)],
+    'whose end has not come yet': [before + long.slice(0, 300), long.slice(300) + lineText(4)],
+  };
+  for (const [what, pieces] of Object.entries(cases)) {
+    test(`${what}: lists it, leaves the source there and reports what came before`, () =>
+      withEmptyLog(async (db, pool) => {
+        let isLeft = false;
+        function* source(): Generator<Uint8Array> {
+          try {
+            for (const piece of pieces) yield Buffer.from(piece);
+            assert.fail('read on');
+          } finally {
+            isLeft = true;
+          }
+        }
+        const maxLineBytes = 250;
+        const report = await restore(pool, source(), { dryRun: true, maxLineBytes });
+        assert.deepEqual(
+          report.refused.map(({ code, lineNumber }) => [code, lineNumber]),
+          [
+            ['BACKUP_LINE_INVALID', 2],
+            ['BACKUP_LIMIT_EXCEEDED', 3],
+          ],
+        );
+        const { ok, lineCount, newCount, refusedCount } = report;
+        assert.deepEqual(
+          { ok, lineCount, newCount, refusedCount },
+          { ok: false, lineCount: 3, newCount: 1, refusedCount: 2 },
+        );
+        assert.equal(isLeft, true);
+        await assertReusable(pool);
+        const stopping = restore(pool, pieces.join(''), { maxLineBytes });
+        const error = await failsWith(stopping, 'BACKUP_LINE_INVALID');
+        assert.equal(error.details.lineNumber, 2);
+        assert.equal(await countRows(db), 0);
+      }));
+  }
+});
+
+describe('line objects that are no lines', () => {
+  const [first, second, third] = changeRows(3).map((row) => toExportLine(row)) as [
+    ExportLine,
+    ExportLine,
+    ExportLine,
+  ];
+  const lines = [
+    first,
+    { ...second, op: 'canary' } as unknown as ExportLine,
+    { ...second, data: { toJSON: () => assert.fail('canary') } },
+    second,
+    { ...third, schemaVersion: 0 },
+    third,
+  ];
+
+  test('a restore stops at the first, and says which it is', () =>
+    withEmptyLog(async (db, pool) => {
+      const error = await failsWith(restore(pool, lines), 'BACKUP_LINE_INVALID');
+      const { lineNumber, member, eventId } = error.details;
+      assert.deepEqual([lineNumber, member, eventId], [2, 'op', second.eventId]);
+      assert.equal(await countRows(db), 0);
+      await assertReusable(pool);
+    }));
+
+  test('a dry run lists them and goes on', () =>
+    withEmptyLog(async (_db, pool) => {
+      const report = await restore(pool, lines, { dryRun: true });
+      const { lineCount, newCount, repeatedCount, refusedCount, refused } = report;
+      assert.deepEqual(
+        refused.map(({ code, lineNumber }) => [code, lineNumber]),
+        [2, 3, 5].map((lineNumber) => ['BACKUP_LINE_INVALID', lineNumber]),
+      );
+      assert.deepEqual(
+        { lineCount, newCount, repeatedCount, refusedCount },
+        { lineCount: 6, newCount: 3, repeatedCount: 0, refusedCount: 3 },
+      );
+    }));
+
+  test('they count among lines of bytes too', () =>
+    withEmptyLog(async (_db, pool) => {
+      const mixed = [Buffer.from(lineText(7) + lineText(8)), ...lines] as Iterable<never>;
+      const report = await restore(pool, mixed, { dryRun: true });
+      assert.deepEqual(
+        report.refused.map(({ lineNumber }) => lineNumber),
+        [4, 5, 7],
+      );
+    }));
+});
 
 describe('F4 row-level security that would not hold', () => {
   test('a superuser, a table without it and a view are refused', () =>

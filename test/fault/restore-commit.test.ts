@@ -1,0 +1,49 @@
+// COMMIT itself fails: an answer of the server's is an answer, in whatever language; without one nobody knows.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { TestDatabase } from '../support/database.js';
+import { assertReusable, failsWith } from '../support/failures.js';
+import { countRows, lineText, restore, withEmptyLog } from '../support/restored.js';
+import { startWireProxy } from '../support/wire-proxy.js';
+
+const TEXT = lineText(1) + lineText(2);
+
+/** Makes COMMIT do something, once per row that was written. */
+async function atCommit(db: TestDatabase, statement: string): Promise<void> {
+  await db.admin.query(`
+    CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+      $$ BEGIN ${statement}; RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON sync_changes
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()`);
+}
+
+// Of the same length as the English, for the length of the message.
+for (const severity of ['ERROR', 'FEHLR']) {
+  test(`a deferred constraint that fails at COMMIT, told as ${severity}: rolled back, and told as such`, () =>
+    withEmptyLog(async (db) => {
+      await atCommit(db, "RAISE 'canary' USING ERRCODE = 'P0042'");
+      await using proxy = await startWireProxy(db.address);
+      const pool = db.pool({ connectionString: proxy.url(db.url()) });
+      let toldCount = 0;
+      proxy.watch((direction, piece) => {
+        const at = direction === 'toClient' ? piece.indexOf('SERROR\0V') : -1;
+        if (at >= 0) toldCount += piece.write(severity, at + 1) / severity.length;
+      });
+      const error = await failsWith(restore(pool, TEXT), 'BACKUP_SINK_FAILED');
+      assert.equal(toldCount, 1);
+      assert.deepEqual([error.details.stage, error.details.sqlState], ['commit', 'P0042']);
+      assert.equal(error.cause?.severity, severity);
+      assert.equal(await countRows(db), 0);
+      await assertReusable(pool);
+    }));
+}
+
+test('a backend that is told to end during COMMIT leaves it unknown', () =>
+  withEmptyLog(async (db, pool) => {
+    await atCommit(db, 'PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(10)');
+    const error = await failsWith(restore(pool, TEXT), 'BACKUP_COMMIT_UNKNOWN');
+    assert.deepEqual([error.details.lineCount, error.cause?.code], [2, '57P01']);
+    assert.equal(await countRows(db), 0);
+    await assertReusable(pool);
+  }));

@@ -29,18 +29,17 @@ export interface PgExportOptions {
    * `{ 'app.current_user_space_ids': '' }`: set for the transaction and checked again at its end.
    * `app.current_user_id` is always the user; `app.current_user_space_ids` is emptied unless given.
    *
-   * A setting that a policy reads and that is neither given nor set for the role may hide rows. With
-   * `rowSecurity: 'require'` it is refused (`setting-not-given`), but only where a policy names it itself,
-   * as `current_setting('app.tenant')`: what functions of the policy read is not seen, so give that in any
+   * A setting that a policy reads and that is neither given nor set for the role may hide rows, and is
+   * refused (`setting-not-given`), but only where a policy names it itself, as
+   * `current_setting('app.tenant')`: what functions of the policy read is not seen, so give that in any
    * case. Give a setting as `''` if it is meant to be empty.
    */
   readonly settings?: Readonly<Record<string, string>> | undefined;
   /**
-   * `require` (default) refuses a role or relation for which row-level security is inert, or for
-   * which no policy lets rows be read, and policies on a setting that is not given (see `settings`).
-   * `explicit-filter-only` leaves tenancy to the filter on the user and the check of every row, and
-   * checks none of this. Where row-level security is active it still applies: rows that policies hide
-   * are missing then, and nothing says so.
+   * `require` (default) refuses a role or relation for which row-level security is inert.
+   * `explicit-filter-only` leaves tenancy to the filter on the user and the check of every row.
+   * Where row-level security is active, its policies apply with either, and both refuse what would hide
+   * rows: that no policy lets any be read (`no-policy`), and a setting that is not given (see `settings`).
    */
   readonly rowSecurity?: 'require' | 'explicit-filter-only' | undefined;
   /** Aborts the export: it rejects with `signal.reason` and the server stops working on it. */

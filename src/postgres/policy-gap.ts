@@ -8,25 +8,26 @@ import { isStandardLog, relationOf } from './log-table.js';
 import type { LogTable } from './log-table.js';
 
 /**
- * Checks that row-level security holds for this role, and that it lets the user's rows be read, as far
- * as the catalogs show: what a policy's functions read is not seen.
+ * Checks that row-level security holds for this role, where it is required, and wherever it is active
+ * that it lets the user's rows be read, as far as the catalogs show: what a policy's functions read is
+ * not seen.
  *
  * @throws BackupError `BACKUP_TENANCY_UNSAFE`
  */
-export function assertRowSecurity(facts: LogFacts, { log, settings }: LogScope): void {
-  const given = new Set(settings.map(([name]) => name));
-  const reason = tenancyGap(facts);
-  if (reason !== undefined) throw tenancyUnsafe(log, reason);
-  const setting = missingSetting(facts, given);
+export function assertRowSecurity(facts: LogFacts, { log, settings, rowSecurity }: LogScope): void {
+  if (!facts.isActive) {
+    if (rowSecurity === 'require') throw tenancyUnsafe(log, inertness(facts));
+    return;
+  }
+  const { policies } = facts;
+  if (!policies.some(({ isPermissive }) => isPermissive)) throw tenancyUnsafe(log, 'no-policy');
+  const setting = missingSetting(facts, new Set(settings.map(([name]) => name)));
   if (setting !== undefined) throw tenancyUnsafe(log, 'setting-not-given', setting);
 }
 
-function tenancyGap(facts: LogFacts): TenancyGap | undefined {
+function inertness(facts: LogFacts): TenancyGap {
   // Through a view the policies of its owner apply, which may be none.
   if (facts.kind !== 'r' && facts.kind !== 'p') return 'not-a-table';
-  if (facts.isActive) {
-    return facts.policies.some(({ isPermissive }) => isPermissive) ? undefined : 'no-policy';
-  }
   if (!facts.isEnabled) return 'disabled-on-table';
   if (facts.isSuperuser) return 'role-is-superuser';
   if (facts.bypasses) return 'role-bypasses-row-security';

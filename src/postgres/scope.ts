@@ -74,7 +74,7 @@ export async function checkLog(
     throw logMissing(place, { advises, column });
   }
   assertSpelling(facts.spelling, place);
-  if (scope.rowSecurity === 'require') assertRowSecurity(facts, scope);
+  assertRowSecurity(facts, scope);
   const { userType: type } = facts;
   if (type !== null) await checkUserSpelling(client, scope, { type, place });
 }

@@ -67,19 +67,23 @@ for (const lane of lanes) {
         try {
           await db.admin.query(sql(db));
           const pool = db.pool();
-          const error = await failsWith(
-            lane.export(pool, { userId: USER }).ready(),
-            'BACKUP_TENANCY_UNSAFE',
-          );
-          assert.deepEqual(error.details, {
+          const details = {
             relation: 'public.sync_changes',
             ...(setting === undefined
               ? { reason: 'no-policy' }
               : { reason: 'setting-not-given', setting }),
-          });
-          await assertReusable(pool);
-          const options = { userId: USER, rowSecurity: 'explicit-filter-only' } as const;
-          assert.equal(typeof (await lane.export(pool, options).text()), 'string');
+          };
+          // The filter alone would not show either what policies hide.
+          for (const rowSecurity of ['require', 'explicit-filter-only'] as const) {
+            const running = lane.export(pool, { userId: USER, rowSecurity });
+            const error = await failsWith(running.ready(), 'BACKUP_TENANCY_UNSAFE');
+            assert.deepEqual(error.details, details);
+            await assertReusable(pool);
+          }
+          // Whom policies do not apply to, they hide nothing from.
+          const past = { userId: USER, rowSecurity: 'explicit-filter-only' } as const;
+          const text = await lane.export(db.admin, past).text();
+          assert.deepEqual(eventIdsOf(text), eventIdsUpTo(3));
           // Whoever means it to be empty says so.
           if (setting !== undefined) {
             const meant = { userId: USER, settings: { [setting]: '' } };

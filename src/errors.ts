@@ -1,5 +1,8 @@
 // The one error class of the library: a stable code, typed details, and a cause that carries no
-// user's data. Everything else in src/ may import this file; it imports nothing.
+// user's data. Everything else in src/ may import this file.
+
+import { reduceCause } from './error-cause.js';
+import type { ReducedCause } from './error-cause.js';
 
 /** The lanes' stages, as named in the details of an error. */
 export type SourceStage = 'connect' | 'begin' | 'check' | 'read' | 'end';
@@ -221,14 +224,6 @@ export interface BackupErrorDetails {
 /** Every code a `BackupError` can have. Codes are public API: never renamed within a major. */
 export type BackupErrorCode = keyof BackupErrorDetails;
 
-/** What is kept of an error that this library did not make. */
-export interface ReducedCause {
-  readonly name: string;
-  readonly code?: string;
-  readonly severity?: string;
-  readonly routine?: string;
-}
-
 /**
  * The only class of error that this library throws for what happens at run time. Wrong use of the
  * API is a `TypeError` or `RangeError` instead; an abort rejects with `signal.reason`.
@@ -277,32 +272,4 @@ export function isBackupError<Code extends BackupErrorCode>(
 ): error is BackupError<Code>;
 export function isBackupError(error: unknown, code?: BackupErrorCode): boolean {
   return error instanceof BackupError && (code === undefined || error.code === code);
-}
-
-// Of the system or of Node, not an SQLSTATE.
-const systemCode = /^[A-Z][A-Z0-9_]{2,63}$/;
-
-/** The code by which the system or Node names an error, such as `ENOENT`; fit for any message. */
-export function systemCodeOf(error: unknown): string | undefined {
-  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
-  return typeof code === 'string' && systemCode.test(code) ? code : undefined;
-}
-
-// Names and codes are identifiers; whatever does not look like one may be data and is dropped.
-const identifier = /^[A-Za-z_][A-Za-z0-9_]{0,63}$|^[0-9A-Z]{5}$/;
-
-function reduceCause(cause: unknown): ReducedCause {
-  const from = (typeof cause === 'object' && cause !== null ? cause : {}) as Record<
-    string,
-    unknown
-  >;
-  const kept = (value: unknown): value is string =>
-    typeof value === 'string' && identifier.test(value);
-  const { name, code, severity, routine } = from;
-  return {
-    name: kept(name) ? name : 'Error',
-    ...(kept(code) && { code }),
-    ...(kept(severity) && { severity }),
-    ...(kept(routine) && { routine }),
-  };
 }

@@ -1,6 +1,7 @@
 // "backup-streams": the names of the parts that need neither Postgres nor an archive.
 
 export { BackupError, isBackupError } from './errors.js';
+export type { ReducedCause } from './error-cause.js';
 export type {
   AnyBackupError,
   ArchiveFeature,
@@ -8,7 +9,6 @@ export type {
   BackupErrorDetails,
   ConflictReason,
   LimitName,
-  ReducedCause,
   SinkStage,
   SourceStage,
   TenancyGap,

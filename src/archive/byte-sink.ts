@@ -2,7 +2,8 @@
 
 import { finished } from 'node:stream';
 import type { Writable } from 'node:stream';
-import { BackupError, systemCodeOf } from '../errors.js';
+import { systemCodeOf } from '../error-cause.js';
+import { BackupError } from '../errors.js';
 import { integerOption, maxTimerMs, signalOption } from '../options.js';
 import { listenForAbort } from '../stream/abort-listening.js';
 

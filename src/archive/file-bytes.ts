@@ -4,7 +4,8 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { BackupError, isBackupError, systemCodeOf } from '../errors.js';
+import { systemCodeOf } from '../error-cause.js';
+import { BackupError, isBackupError } from '../errors.js';
 import { archiveInvalid } from './archive-invalid.js';
 
 /** Bytes that stay where they are. From a path the file is opened once: what is verified is read. */

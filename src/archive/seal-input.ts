@@ -2,7 +2,8 @@
 
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { BackupError, isBackupError, systemCodeOf } from '../errors.js';
+import { systemCodeOf } from '../error-cause.js';
+import { BackupError, isBackupError } from '../errors.js';
 import { StoppableBytes } from './stoppable-bytes.js';
 import type { StoppableBytesOptions } from './stoppable-bytes.js';
 

@@ -37,7 +37,7 @@ export interface LineFacts extends Pick<
 > {
   readonly apps: ReadonlySet<string>;
   /** The first line that does not stand after the one before it, where somebody has looked. */
-  readonly disorder?: LineDisorder | undefined;
+  readonly disorder?: LineDisorder;
 }
 
 /** A line that does not stand after the one before it in the order of the log. */
@@ -84,7 +84,7 @@ export class SummaryBuilder {
       schemaVersionMax: this.#schemaVersionMax,
       firstPosition: this.#first,
       lastPosition: positionOf(this.#last),
-      disorder: this.#disorder,
+      ...(this.#disorder !== undefined && { disorder: this.#disorder }),
     };
   }
 }

@@ -1,6 +1,7 @@
 // Errors of the driver and of the server as this library's own.
 
-import { BackupError, systemCodeOf } from '../errors.js';
+import { systemCodeOf } from '../error-cause.js';
+import { BackupError } from '../errors.js';
 import type { SourceStage } from '../errors.js';
 import { sqlStateOf } from './sql-state.js';
 

@@ -17,22 +17,27 @@ interface Layer {
 }
 
 const LAYERS: Readonly<Record<string, Layer>> = {
-  errors: { below: [], packages: [], node: false },
+  'error-cause': { below: [], packages: [], node: false },
+  errors: { below: ['error-cause'], packages: [], node: false },
   options: { below: [], packages: [], node: false },
   format: { below: ['errors', 'options'], packages: ['zod'], node: false },
   stream: { below: ['format', 'errors', 'options'], packages: ['ndjson', 'zod'], node: true },
   postgres: {
-    below: ['stream', 'format', 'errors', 'options'],
+    below: ['stream', 'format', 'errors', 'error-cause', 'options'],
     packages: ['pg', 'pg-cursor', 'zod'],
     node: true,
   },
   archive: {
-    below: ['stream', 'format', 'errors', 'options'],
+    below: ['stream', 'format', 'errors', 'error-cause', 'options'],
     packages: ['yazl', 'yauzl', 'age-encryption', 'zod'],
     node: true,
   },
   http: { below: ['stream', 'format', 'errors', 'options'], packages: [], node: false },
-  index: { below: ['stream', 'format', 'errors', 'options'], packages: [], node: false },
+  index: {
+    below: ['stream', 'format', 'errors', 'error-cause', 'options'],
+    packages: [],
+    node: false,
+  },
 };
 
 /** Absent on some machines where the package's main entry must load all the same. */

@@ -213,7 +213,10 @@ export interface BackupErrorDetails {
   };
   /** The connection or the server died after COMMIT was sent. Restoring again is safe. */
   readonly BACKUP_COMMIT_UNKNOWN: { readonly lineCount: number };
-  /** A function of the host threw, rejected, or did not come back within its limit. */
+  /**
+   * A function of the host threw, rejected, or did not come back within its limit. A `BackupError` of its
+   * own is passed on unchanged instead.
+   */
   readonly BACKUP_HOOK_FAILED: {
     readonly hook: 'map' | 'onFlush' | 'apply' | 'onProgress';
     readonly lineNumber: number;

@@ -5,11 +5,19 @@ import { RawJson } from './raw-json.js';
 import { maxSchemaVersion } from './schema-version.js';
 import { canonicalTimestamp } from './timestamp.js';
 
+/** What a change may do to its record. */
+export const changeOps = ['insert', 'update', 'delete'] as const;
+
 /** What a change did to its record. */
-export const changeOpSchema = z.enum(['insert', 'update', 'delete']);
+export const changeOpSchema = z.enum(changeOps);
 
 /** `insert`, `update` or `delete`. The vocabulary only ever grows. */
 export type ChangeOp = z.infer<typeof changeOpSchema>;
+
+/** Whether something is a {@link ChangeOp}. */
+export function isChangeOp(op: unknown): op is ChangeOp {
+  return op === 'insert' || op === 'update' || op === 'delete';
+}
 
 /** A text that a line and a column of Postgres can hold. */
 export const textSchema = z.string().refine(isStorable, 'holds NUL or an unpaired surrogate');

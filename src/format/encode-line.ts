@@ -1,11 +1,14 @@
 // One change on the wire: ExportLine to the JSON text of one line. The way back is decode-line.
 
-import { BackupError } from '../errors.js';
-import { isAbsentBytes, isLineMember } from './export-line.js';
+import type { BackupError } from '../errors.js';
+import { isChangeOp } from './change-row.js';
+import { isAbsentAt, isLineMember } from './export-line.js';
 import type { ExportLine } from './export-line.js';
 import { joinBytes, writeInteger, writeText } from './json-bytes.js';
 import { encodeJson, escapeText, JsonEncodeError } from './json-encode.js';
-import { Piece, writePiece } from './piece.js';
+import { FixedText, writeFixedText } from './fixed-text.js';
+import { skipWhitespace } from './json-scan.js';
+import { lineInvalid } from './line-invalid.js';
 import { asLineText, lineBytesOf, RawJson } from './raw-json.js';
 import { maxSchemaVersion } from './schema-version.js';
 import { isCanonicalTimestamp } from './timestamp.js';
@@ -26,16 +29,16 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** What stands in a line before the value of each member, with the quote that ends the value before. */
 export const linePieces = {
-  eventId: new Piece('{"eventId":"'),
-  schemaVersion: new Piece('","schemaVersion":'),
-  appId: new Piece(',"appId":"'),
-  table: new Piece('","table":"'),
-  id: new Piece('","id":"'),
-  op: new Piece('","op":"'),
-  data: new Piece(',"data":'),
-  fieldTimestamps: new Piece(',"fieldTimestamps":'),
-  clientId: new Piece(',"clientId":"'),
-  createdAt: new Piece('","createdAt":"'),
+  eventId: new FixedText('{"eventId":"'),
+  schemaVersion: new FixedText('","schemaVersion":'),
+  appId: new FixedText(',"appId":"'),
+  table: new FixedText('","table":"'),
+  id: new FixedText('","id":"'),
+  op: new FixedText('","op":"'),
+  data: new FixedText(',"data":'),
+  fieldTimestamps: new FixedText(',"fieldTimestamps":'),
+  clientId: new FixedText(',"clientId":"'),
+  createdAt: new FixedText('","createdAt":"'),
 } as const;
 /** More than those, a version, a time, what ends a line and what a piece may overwrite take together. */
 export const maxPiecesBytes = 256;
@@ -46,9 +49,9 @@ const lineFeed = 0x0a;
 const noBytes = new Uint8Array(0);
 /** Each op, with the quote behind it. */
 export const opPieces = {
-  insert: new Piece('insert"'),
-  update: new Piece('update"'),
-  delete: new Piece('delete"'),
+  insert: new FixedText('insert"'),
+  update: new FixedText('update"'),
+  delete: new FixedText('delete"'),
 } as const;
 // `\u001f`; and a UTF-16 unit has at most three bytes in UTF-8.
 const maxUnitBytes = 6;
@@ -138,12 +141,12 @@ function writeMembers(line: ReadLine, parts: JsonParts, output: LineOutput): num
   const { data, fieldTimestamps, extra } = parts;
   const { bytes, view } = output;
   let at = writeHead(line, view, output.end);
-  if (data.length > 0) at = writeJson(data, bytes, writePiece(linePieces.data, view, at));
+  if (data.length > 0) at = writeJson(data, bytes, writeFixedText(linePieces.data, view, at));
   if (fieldTimestamps.length > 0) {
-    at = writeJson(fieldTimestamps, bytes, writePiece(linePieces.fieldTimestamps, view, at));
+    at = writeJson(fieldTimestamps, bytes, writeFixedText(linePieces.fieldTimestamps, view, at));
   }
-  at = writeText(line.clientId, view, writePiece(linePieces.clientId, view, at));
-  at = writeText(line.createdAt, view, writePiece(linePieces.createdAt, view, at));
+  at = writeText(line.clientId, view, writeFixedText(linePieces.clientId, view, at));
+  at = writeText(line.createdAt, view, writeFixedText(linePieces.createdAt, view, at));
   bytes[at] = quote;
   at = writeJson(extra, bytes, at + 1);
   bytes[at] = rightBrace;
@@ -153,7 +156,7 @@ function writeMembers(line: ReadLine, parts: JsonParts, output: LineOutput): num
 
 function assertLine(line: ExportLine): void {
   const { eventId, schemaVersion, op, createdAt } = line;
-  if (op !== 'insert' && op !== 'update' && op !== 'delete') {
+  if (!isChangeOp(op)) {
     throw invalid('op', 'op is not one of insert, update, delete', line);
   }
   if (!Number.isInteger(schemaVersion) || schemaVersion < 1 || schemaVersion > maxSchemaVersion) {
@@ -179,12 +182,12 @@ function textLength(line: ExportLine): number {
 /** Writes what comes before the JSON values. @returns where it ends */
 function writeHead(line: ExportLine, out: DataView, start: number): number {
   const { eventId, schemaVersion, appId, table, id, op } = line;
-  let at = writeText(eventId, out, writePiece(linePieces.eventId, out, start));
-  at = writeInteger(schemaVersion, out, writePiece(linePieces.schemaVersion, out, at));
-  at = writeText(appId, out, writePiece(linePieces.appId, out, at));
-  at = writeText(table, out, writePiece(linePieces.table, out, at));
-  at = writeText(id, out, writePiece(linePieces.id, out, at));
-  return writePiece(opPieces[op], out, writePiece(linePieces.op, out, at));
+  let at = writeText(eventId, out, writeFixedText(linePieces.eventId, out, start));
+  at = writeInteger(schemaVersion, out, writeFixedText(linePieces.schemaVersion, out, at));
+  at = writeText(appId, out, writeFixedText(linePieces.appId, out, at));
+  at = writeText(table, out, writeFixedText(linePieces.table, out, at));
+  at = writeText(id, out, writeFixedText(linePieces.id, out, at));
+  return writeFixedText(opPieces[op], out, writeFixedText(linePieces.op, out, at));
 }
 
 function lengthOf(text: unknown, member: string, line: ExportLine): number {
@@ -217,7 +220,7 @@ function jsonBytes(value: unknown, member: string, line: ExportLine): Uint8Array
   if (value === undefined || value === null) return noBytes;
   // Asked of the text: { a: undefined } and an invalid Date only turn out to be nothing here.
   const bytes = encodedJson(value, member, line);
-  return isAbsentBytes(bytes) ? noBytes : bytes;
+  return isAbsentAt(bytes, skipWhitespace(bytes, 0), bytes.length) ? noBytes : bytes;
 }
 
 function encodedJson(value: unknown, member: string, line: ExportLine): Uint8Array {
@@ -265,6 +268,5 @@ function invalid(
   cause?: unknown,
 ): BackupError<'BACKUP_LINE_INVALID'> {
   const eventId = typeof line?.eventId === 'string' ? line.eventId : undefined;
-  const details = { reason, member, ...(eventId !== undefined && { eventId }) };
-  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}`, details, cause);
+  return lineInvalid(reason, { member, eventId }, cause);
 }

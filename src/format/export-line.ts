@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { changeOpSchema, extraSchema, textSchema } from './change-row.js';
 import { isPlain } from './json-encode.js';
+import { skipWhitespace } from './json-scan.js';
 import { RawJson } from './raw-json.js';
 import { maxSchemaVersion } from './schema-version.js';
 import { isCanonicalTimestamp } from './timestamp.js';
@@ -63,7 +64,10 @@ function namesNoMember(extra: ReadonlyMap<string, RawJson>): boolean {
  */
 export function isAbsentJson(value: unknown): boolean {
   if (value === undefined || value === null) return true;
-  if (value instanceof RawJson) return isAbsentBytes(value.bytes);
+  if (value instanceof RawJson) {
+    const { bytes } = value;
+    return isAbsentAt(bytes, skipWhitespace(bytes, 0), bytes.length);
+  }
   // A Map or an instance of a class has no keys either, and is not nothing: encoding refuses it.
   return (
     typeof value === 'object' &&
@@ -73,25 +77,20 @@ export function isAbsentJson(value: unknown): boolean {
   );
 }
 
-/** As {@link isAbsentJson}, of a value's JSON text: `null` or `{}`, whatever white space is in it. */
-export function isAbsentBytes(bytes: Uint8Array): boolean {
+/**
+ * As {@link isAbsentJson}, of the JSON text of a value: `null`, or `{}` whatever white space is in it.
+ *
+ * @param start - where the value starts; negative where there is none
+ * @param end - where it ends, or white space after it
+ */
+export function isAbsentAt(bytes: Uint8Array, start: number, end: number): boolean {
+  if (start < 0) return true;
   // `n` begins nothing but null, and `}` after `{` ends an object without members.
-  const at = afterSpace(bytes, 0);
-  return bytes[at] === leftBrace
-    ? bytes[afterSpace(bytes, at + 1)] === rightBrace
-    : bytes[at] === letterN;
+  const first = bytes[start];
+  if (first === letterN) return true;
+  return first === openBrace && bytes[skipWhitespace(bytes, start + 1, end)] === closeBrace;
 }
 
-function afterSpace(bytes: Uint8Array, start: number): number {
-  let at = start;
-  while (at < bytes.length && isSpace(bytes[at] as number)) at += 1;
-  return at;
-}
-
-function isSpace(byte: number): boolean {
-  return byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d;
-}
-
-const leftBrace = 0x7b;
-const rightBrace = 0x7d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
 const letterN = 0x6e;

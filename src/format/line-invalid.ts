@@ -1,4 +1,4 @@
-// The error of a line that is none, for every reader of lines.
+// The error of an invalid line, for every reader of lines and for their writer.
 
 import { BackupError } from '../errors.js';
 
@@ -11,7 +11,7 @@ export interface LinePlace {
   readonly eventId?: string | undefined;
 }
 
-/** Why a line is none, while nobody has asked for an error of it. */
+/** Why a line is invalid, while nobody has asked for an error of it. */
 export interface LineFault {
   /** Must not quote the line. */
   readonly reason: string;
@@ -37,16 +37,22 @@ export function faultError(
   });
 }
 
-/** The error of a line that is none. `reason` must not quote it. */
-export function lineInvalid(reason: string, place: LinePlace): BackupError<'BACKUP_LINE_INVALID'> {
+/** The error of an invalid line. `reason` must not quote it. */
+export function lineInvalid(
+  reason: string,
+  place: LinePlace,
+  cause?: unknown,
+): BackupError<'BACKUP_LINE_INVALID'> {
   const { lineNumber, byteOffset, member, eventId } = place;
-  return new BackupError('BACKUP_LINE_INVALID', `not a valid line: ${reason}${whereOf(place)}`, {
+  const details = {
     reason,
     ...(lineNumber !== undefined && { lineNumber }),
     ...(member !== undefined && { member }),
     ...(byteOffset !== undefined && { byteOffset }),
     ...(eventId !== undefined && { eventId }),
-  });
+  };
+  const message = `not a valid line: ${reason}${whereOf(place)}`;
+  return new BackupError('BACKUP_LINE_INVALID', message, details, cause);
 }
 
 /** Where it is, for the end of a message. */

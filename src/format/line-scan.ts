@@ -1,8 +1,9 @@
 // What is a valid line, decided over its bytes: where each member's value lies, without making
 // values of them. Every reader of lines goes through here, so that all agree.
 
+import { changeOps } from './change-row.js';
 import type { ChangeOp } from './change-row.js';
-import { lineMembers } from './export-line.js';
+import { isAbsentAt, lineMembers } from './export-line.js';
 import type { LineMember } from './export-line.js';
 import { JsonScanError, scanError } from './json-scan-error.js';
 import { faultError } from './line-invalid.js';
@@ -16,8 +17,9 @@ import {
   tooDeep,
 } from './json-scan.js';
 import type { MemberRange, ScanOptions } from './json-scan.js';
-import { isPieceAt, Piece } from './piece.js';
+import { isFixedTextAt, FixedText } from './fixed-text.js';
 import { RisingNames } from './rising-names.js';
+import type { ScannedLine } from './scanned-line.js';
 import { maxSchemaVersion, normalizeSchemaVersion } from './schema-version.js';
 import { isCanonicalTimestamp, isCanonicalTimestampAt } from './timestamp.js';
 
@@ -39,10 +41,10 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /** `"eventId":` and so on: how lines that nobody has touched spell their members. */
-const spellings = lineMembers.map((member) => new Piece(`"${member}":`));
-const ops = (['insert', 'update', 'delete'] as const).map((op) => ({
+const spellings = lineMembers.map((member) => new FixedText(`"${member}":`));
+const ops = changeOps.map((op) => ({
   op,
-  piece: new Piece(`"${op}"`),
+  piece: new FixedText(`"${op}"`),
 }));
 // 1 for the members that are texts, which are the ones that must be there.
 const isText = Uint8Array.from(lineMembers, (member) =>
@@ -53,7 +55,7 @@ const isText = Uint8Array.from(lineMembers, (member) =>
  * Checks lines, one after the other, and says where their members lie. What it says holds until the
  * next call. Members may come in any order and with any spacing; iterative, whatever the depth.
  */
-export class LineScanner {
+export class LineScanner implements ScannedLine {
   /** The bytes that the ranges point into. */
   bytes: Uint8Array = new Uint8Array(0);
   /** Where each member's value starts, quotes included; -1 for `data` and the like when absent. */
@@ -98,7 +100,7 @@ export class LineScanner {
   /**
    * As {@link scan}, and makes no error.
    *
-   * @returns why the line is none; undefined for one that is valid
+   * @returns why the line is invalid; undefined for a valid one
    */
   check(bytes: Uint8Array, start: number, end: number): LineFault | undefined {
     if (bytes !== this.bytes) {
@@ -156,7 +158,7 @@ export class LineScanner {
       if (found < 0) {
         at = this.#scanOther(at);
       } else {
-        const valueAt = skipWhitespace(bytes, at + (spellings[found] as Piece).length, end);
+        const valueAt = skipWhitespace(bytes, at + (spellings[found] as FixedText).length, end);
         if (this.starts[found] !== -1) throw scanError(repeated, at);
         at = this.#scanMember(found, valueAt);
         next = found + 1;
@@ -175,7 +177,7 @@ export class LineScanner {
   #matchMember(at: number, next: number): number {
     const last = Math.min(next + 3, spellings.length);
     for (let index = next; index < last; index += 1) {
-      if (isPieceAt(spellings[index] as Piece, this.#view, at, this.#lineEnd)) return index;
+      if (isFixedTextAt(spellings[index] as FixedText, this.#view, at, this.#lineEnd)) return index;
     }
     return -1;
   }
@@ -255,7 +257,8 @@ export class LineScanner {
   #op(start: number, end: number): ChangeOp {
     for (const known of ops) {
       const { length } = known.piece;
-      if (end - start === length && isPieceAt(known.piece, this.#view, start, end)) return known.op;
+      if (end - start === length && isFixedTextAt(known.piece, this.#view, start, end))
+        return known.op;
     }
     const text = this.#string(start, end);
     const known = ops.find(({ op }) => op === text);
@@ -280,14 +283,6 @@ export class LineScanner {
 }
 
 // One for all, as in json-scan-error: it leads to `check`, and no further.
-const invalidMember = new Error('a member is none');
+const invalidMember = new Error('an invalid member');
 
 const repeated = 'a repeated member';
-
-/** Whether a value counts as none, as in `isAbsentJson`: JSON `null` and `{}`. */
-function isAbsentAt(bytes: Uint8Array, start: number, end: number): boolean {
-  if (start < 0) return true;
-  const first = bytes[start];
-  if (first === 0x6e) return true;
-  return first === openBrace && bytes[skipWhitespace(bytes, start + 1, end)] === closeBrace;
-}

@@ -14,7 +14,7 @@ const openBrace = 0x7b;
 // Names that are no data in any manifest, and make trouble for readers that merge objects.
 const refusedMembers: readonly string[] = ['__proto__', 'constructor'];
 
-/** The error of a manifest that is none. `reason` must not quote it. */
+/** The error of an invalid manifest. `reason` must not quote it. */
 export function manifestInvalid(
   reason: string,
   at: { readonly member?: string; readonly byteOffset?: number },

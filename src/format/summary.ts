@@ -36,8 +36,6 @@ export interface LineFacts extends Pick<
   'eventCount' | 'schemaVersionMin' | 'schemaVersionMax' | 'firstPosition' | 'lastPosition'
 > {
   readonly apps: ReadonlySet<string>;
-  /** The first line that does not stand after the one before it, where somebody has looked. */
-  readonly disorder?: LineDisorder;
 }
 
 /** A line that does not stand after the one before it in the order of the log. */
@@ -74,6 +72,11 @@ export class SummaryBuilder {
     this.#last = line;
   }
 
+  /** The first line so far that does not stand after the one before it. */
+  get disorder(): LineDisorder | undefined {
+    return this.#disorder;
+  }
+
   /** What the lines so far were. */
   facts(): LineFacts {
     const counts = { eventCount: this.#eventCount, apps: this.#apps };
@@ -84,7 +87,6 @@ export class SummaryBuilder {
       schemaVersionMax: this.#schemaVersionMax,
       firstPosition: this.#first,
       lastPosition: positionOf(this.#last),
-      ...(this.#disorder !== undefined && { disorder: this.#disorder }),
     };
   }
 }
@@ -97,12 +99,17 @@ export function disorderOf(summary: ExportSummary): LineDisorder | undefined {
   return disorders.get(summary);
 }
 
-/** A summary out of what the lines were and what their bytes were. */
+/**
+ * A summary out of what the lines were and what their bytes were.
+ *
+ * @param disorder - kept for {@link disorderOf}, where the lines were looked at
+ */
 export function summaryOf(
   facts: LineFacts,
   bytes: { readonly byteCount: number; readonly sha256: string },
+  disorder?: LineDisorder,
 ): ExportSummary {
-  const { eventCount, apps, disorder, ...range } = facts;
+  const { eventCount, apps, ...range } = facts;
   const { byteCount, sha256 } = bytes;
   const summary = { eventCount, byteCount, sha256, apps: sortByUtf8([...apps]), ...range };
   if (disorder !== undefined) disorders.set(summary, disorder);

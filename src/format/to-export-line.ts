@@ -1,13 +1,13 @@
 // The only mapping in the library: a row of the log to the line that stands for it.
 
 import { BackupError } from '../errors.js';
+import { isChangeOp } from './change-row.js';
 import type { ChangeRow } from './change-row.js';
 import { isAbsentJson } from './export-line.js';
 import type { ExportLine } from './export-line.js';
 import { normalizeSchemaVersion } from './schema-version.js';
 import { canonicalTimestamp } from './timestamp.js';
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+import { isUuid } from './uuid.js';
 
 /**
  * Maps a row to its line. Pure: the same row always gives the same line.
@@ -18,7 +18,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  *
  * @throws BackupError `BACKUP_ROW_UNMAPPABLE` naming the member and the event: a time that is
  * infinite or outside the years 1 to 9999, an invalid op or version, a text that is missing,
- * an `extra` that is no Map
+ * an `extra` that is not a Map
  *
  * @example
  * ```ts
@@ -40,11 +40,11 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  */
 export function toExportLine(row: ChangeRow): ExportLine {
   const { op, data, fieldTimestamps, extra } = row;
-  if (op !== 'insert' && op !== 'update' && op !== 'delete') throw unmappable(row, 'op');
+  if (!isChangeOp(op)) throw unmappable(row, 'op');
   const eventId = textOf(row.id, row, 'id');
   if (eventId === '') throw unmappable(row, 'id');
   const line: { -readonly [Member in keyof ExportLine]?: ExportLine[Member] } = {
-    eventId: upperCase.test(eventId) && uuid.test(eventId) ? eventId.toLowerCase() : eventId,
+    eventId: upperCase.test(eventId) && isUuid(eventId) ? eventId.toLowerCase() : eventId,
     schemaVersion: versionOf(row),
     appId: textOf(row.appId, row, 'appId'),
     table: textOf(row.tableName, row, 'tableName'),

@@ -3,6 +3,7 @@
 import { integerOption, maxTimerMs, refuseUnknown, signalOption } from '../options.js';
 import { positionSchema } from '../format/position.js';
 import type { Position } from '../format/position.js';
+import { isUuid } from '../format/uuid.js';
 import { logTableOf } from './log-table.js';
 import type { LogTable, LogTableOptions } from './log-table.js';
 
@@ -189,12 +190,10 @@ function listOption(
   return list.map((name) => textOption(where, name));
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
 function positionOption(where: string, position: unknown): Position | undefined {
   if (position === undefined) return undefined;
   const parsed = positionSchema.safeParse(position);
-  if (!parsed.success || !uuid.test(parsed.data.eventId)) {
+  if (!parsed.success || !isUuid(parsed.data.eventId)) {
     throw new TypeError(`${where} must be { createdAt, eventId }: a line's time and a uuid`);
   }
   return parsed.data;

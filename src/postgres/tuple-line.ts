@@ -16,8 +16,8 @@ import {
   writeInteger,
   writeUuid,
 } from '../format/json-bytes.js';
-import { writePiece } from '../format/piece.js';
-import type { Piece } from '../format/piece.js';
+import { writeFixedText } from '../format/fixed-text.js';
+import type { FixedText } from '../format/fixed-text.js';
 import type { LineBytes } from '../stream/line-bytes.js';
 import { LineTally } from './line-tally.js';
 import type { LogMember } from './log-table.js';
@@ -36,10 +36,10 @@ export interface TupleLineOptions {
 interface Field {
   readonly member: LogMember;
   readonly index: number;
-  readonly piece: Piece;
+  readonly piece: FixedText;
 }
 
-function field(member: LogMember, piece: Piece): Field {
+function field(member: LogMember, piece: FixedText): Field {
   return { member, index: fieldOf[member], piece };
 }
 
@@ -109,17 +109,17 @@ export class TupleLine {
     this.#output.reserve(this.#maxLineBytes());
     const { bytes: out, view } = this.#output;
     const version = this.#version();
-    const idAt = writePiece(fields.id.piece, view, this.#output.end);
+    const idAt = writeFixedText(fields.id.piece, view, this.#output.end);
     let at = writeUuid(bytes, this.#start(fields.id, 16), view, idAt);
-    at = writeInteger(version, view, writePiece(fields.schemaVersion.piece, view, at));
+    at = writeInteger(version, view, writeFixedText(fields.schemaVersion.piece, view, at));
     at = this.#writeText(fields.appId, at);
     at = this.#writeText(fields.tableName, at);
     at = this.#writeText(fields.recordId, at);
-    at = writePiece(this.#op(), view, writePiece(fields.op.piece, view, at));
+    at = writeFixedText(this.#op(), view, writeFixedText(fields.op.piece, view, at));
     at = this.#writeJson(fields.data, at);
     at = this.#writeJson(fields.fieldTimestamps, at);
     at = this.#writeText(fields.clientId, at);
-    const timeAt = writePiece(fields.createdAt.piece, view, at);
+    const timeAt = writeFixedText(fields.createdAt.piece, view, at);
     at = this.#writeTime(out, timeAt);
     out[at] = quote;
     const end = this.#writeExtra(out, at + 1);
@@ -160,7 +160,7 @@ export class TupleLine {
     return Math.max(1, readInt32(this.#tuple.bytes, this.#start(schemaVersion, 4)));
   }
 
-  #op(): Piece {
+  #op(): FixedText {
     const { bytes, starts, ends } = this.#tuple;
     const start = starts[fieldOf.op] as number;
     const end = ends[fieldOf.op] as number;
@@ -176,7 +176,7 @@ export class TupleLine {
     if (start < 0) throw this.#unmappable(member);
     const end = ends[index] as number;
     const { view } = this.#output;
-    return writeEscaped(bytes, { start, end }, view, writePiece(piece, view, at));
+    return writeEscaped(bytes, { start, end }, view, writeFixedText(piece, view, at));
   }
 
   #writeJson({ index, piece }: Field, at: number): number {
@@ -187,7 +187,7 @@ export class TupleLine {
     if (equalsAt(bytes, start, end, emptyObject) || equalsAt(bytes, start, end, nullWord))
       return at;
     const { bytes: out, view } = this.#output;
-    return copyBytes(bytes, { start, end }, out, writePiece(piece, view, at));
+    return copyBytes(bytes, { start, end }, out, writeFixedText(piece, view, at));
   }
 
   /** jsonb in binary is a version byte and its text, which is never empty. */

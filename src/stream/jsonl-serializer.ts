@@ -119,7 +119,8 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
       this.#afterFlush(() => {
         const { byteCount } = this.#digest;
         const sha256 = this.#digest.sha256Hex();
-        this.#summary = summaryOf(this.#builder.facts(), { byteCount, sha256 });
+        const builder = this.#builder;
+        this.#summary = summaryOf(builder.facts(), { byteCount, sha256 }, builder.disorder);
         callback();
       }, callback);
     }, callback);

@@ -12,7 +12,7 @@ const sha256 = 'ab'.repeat(32);
 function summaryFor(lines: readonly ExportLine[]): ExportSummary {
   const builder = new SummaryBuilder();
   for (const line of lines) builder.add(line);
-  return summaryOf(builder.facts(), { byteCount: 123, sha256 });
+  return summaryOf(builder.facts(), { byteCount: 123, sha256 }, builder.disorder);
 }
 
 describe('a summary', () => {

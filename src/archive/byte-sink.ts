@@ -4,7 +4,7 @@ import { finished } from 'node:stream';
 import type { Writable } from 'node:stream';
 import { systemCodeOf } from '../error-cause.js';
 import { BackupError } from '../errors.js';
-import { integerOption, maxTimerMs, signalOption } from '../options.js';
+import { signalOption, timeOption } from '../options.js';
 import { listenForAbort } from '../stream/abort-listening.js';
 
 /** What callers say of a destination. */
@@ -25,10 +25,9 @@ export function checkDestination(
   if (typeof destination?.write !== 'function' || !destination.writable) {
     throw new TypeError('the destination must be a Writable that is neither ended nor destroyed');
   }
-  const range = { min: 1, max: maxTimerMs };
   return {
     signal: signalOption(signal),
-    stallTimeoutMs: integerOption('sinkStallTimeoutMs', sinkStallTimeoutMs, range),
+    stallTimeoutMs: timeOption('sinkStallTimeoutMs', sinkStallTimeoutMs),
   };
 }
 

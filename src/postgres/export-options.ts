@@ -1,6 +1,6 @@
 // The options that both lanes share, checked before any I/O.
 
-import { integerOption, maxTimerMs, refuseUnknown, signalOption } from '../options.js';
+import { refuseUnknown, signalOption, timeOption } from '../options.js';
 import { positionSchema } from '../format/position.js';
 import type { Position } from '../format/position.js';
 import { isUuid } from '../format/uuid.js';
@@ -116,7 +116,7 @@ export function exportRequestOf(options: PgExportOptions, lane: readonly string[
     until: positionOption('until', options.until),
     apps: listOption('apps', options.apps),
     tables: listOption('tables', options.tables),
-    sinkStallTimeoutMs: timeOption('sinkStallTimeoutMs', options.sinkStallTimeoutMs, 120_000),
+    sinkStallTimeoutMs: timeOption('sinkStallTimeoutMs', options.sinkStallTimeoutMs ?? 120_000),
   };
 }
 
@@ -141,9 +141,9 @@ export function logScopeOf(
     settings: settingsOf(userId, options.settings),
     rowSecurity,
     signal,
-    connectTimeoutMs: timeOption('connectTimeoutMs', options.connectTimeoutMs, 10_000),
-    stallTimeoutMs: timeOption('stallTimeoutMs', options.stallTimeoutMs, 30_000),
-    maxDurationMs: timeOption('maxDurationMs', options.maxDurationMs, 3_600_000),
+    connectTimeoutMs: timeOption('connectTimeoutMs', options.connectTimeoutMs ?? 10_000),
+    stallTimeoutMs: timeOption('stallTimeoutMs', options.stallTimeoutMs ?? 30_000),
+    maxDurationMs: timeOption('maxDurationMs', options.maxDurationMs ?? 3_600_000),
   };
 }
 
@@ -197,8 +197,4 @@ function positionOption(where: string, position: unknown): Position | undefined 
     throw new TypeError(`${where} must be { createdAt, eventId }: a line's time and a uuid`);
   }
   return parsed.data;
-}
-
-function timeOption(where: string, value: number | undefined, byDefault: number): number {
-  return integerOption(where, value ?? byDefault, { min: 1, max: maxTimerMs });
 }

@@ -3,7 +3,13 @@
 import type { Upcaster } from '../format/upcast.js';
 import type { ArchiveVerifyOptions } from '../stream/archive-port.js';
 import { longestLineBytes } from '../stream/line-splitter.js';
-import { functionOption, integerOption, maxTimerMs, refuseUnknown } from '../options.js';
+import {
+  booleanOption,
+  functionOption,
+  integerOption,
+  refuseUnknown,
+  timeOption,
+} from '../options.js';
 import { logScopeNames, logScopeOf } from './export-options.js';
 import type { LogScope, PgExportOptions } from './export-options.js';
 import type { LogTable } from './log-table.js';
@@ -129,7 +135,7 @@ export function restoreRequestOf(options: RestoreOptions): RestoreRequest {
     remapUser: booleanOption('remapUser', options.remapUser),
     batchSize: optional('batchSize', batchSize, 2_147_483_647),
     onProgress: functionOption('onProgress', onProgress),
-    hookTimeoutMs: integerOption('hookTimeoutMs', hookTimeoutMs, { min: 1, max: maxTimerMs }),
+    hookTimeoutMs: timeOption('hookTimeoutMs', hookTimeoutMs),
     maxLineBytes: optional('maxLineBytes', maxLineBytes, longestLineBytes),
     maxDepth: optional('maxDepth', maxDepth),
     verify: verifyOptionsOf(options, scope),
@@ -161,13 +167,6 @@ function verifyOptionsOf(options: RestoreOptions, scope: LogScope): ArchiveVerif
     ...(maxLineBytes !== undefined && { maxLineBytes }),
     ...(scope.signal !== undefined && { signal: scope.signal }),
   };
-}
-
-function booleanOption(name: string, value: unknown): boolean {
-  if (value !== undefined && typeof value !== 'boolean') {
-    throw new TypeError(`${name} must be a boolean`);
-  }
-  return value === true;
 }
 
 function optional(name: string, value: number | undefined, max?: number): number | undefined {

@@ -1,6 +1,6 @@
 // Lines back into the change log: verified, staged, planned, and only then written.
 
-import { hearErrors } from '../stream/unread-source.js';
+import { hearErrors, refuseSpent } from '../stream/unread-source.js';
 import { poolOption } from './client.js';
 import type { PgPool } from './client.js';
 import { isArchive, isRestoreInput } from './restore-input.js';
@@ -57,7 +57,10 @@ export async function restoreToPostgres(
   input: RestoreInput,
   options: RestoreOptions,
 ): Promise<RestoreReport> {
-  if (isRestoreInput(input) && !isArchive(input)) hearErrors(input);
+  if (isRestoreInput(input) && !isArchive(input)) {
+    refuseSpent(input);
+    hearErrors(input);
+  }
   poolOption(pool);
   const request = restoreRequestOf(options);
   if (!isRestoreInput(input)) {

@@ -1,7 +1,7 @@
 // The change log's table as DDL: made where it is missing, brought up to date where it is old.
 
 import { createHash } from 'node:crypto';
-import { refuseUnknown } from '../options.js';
+import { booleanOption, refuseUnknown } from '../options.js';
 import { eq, like } from './catalog-sql.js';
 import type { PgQueryable } from './client.js';
 import { logTableOf, quotedRelation, quoteIdentifier } from './log-table.js';
@@ -73,10 +73,10 @@ export async function migrateSyncChanges(
  */
 export function syncChangesSql(options: SyncChangesSqlOptions = {}): string {
   refuseUnknown('syncChangesSql', options, ['schema', 'table', 'rowSecurity', 'concurrently']);
-  const { schema, table, rowSecurity = true, concurrently = false } = options;
-  for (const [name, value] of Object.entries({ rowSecurity, concurrently })) {
-    if (typeof value !== 'boolean') throw new TypeError(`${name} must be a boolean`);
-  }
+  const { schema, table } = options;
+  const rowSecurity =
+    options.rowSecurity === undefined || booleanOption('rowSecurity', options.rowSecurity);
+  const concurrently = booleanOption('concurrently', options.concurrently);
   const log = logTableOf({ schema, table });
   if (`${log.schema}${log.table}`.includes('$')) {
     throw new TypeError('schema and table must not hold $ for a migration');

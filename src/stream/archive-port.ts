@@ -12,8 +12,8 @@ export type PublicKey = KeyObject | string;
 /** Options of {@link Archive.lines}. */
 export interface ArchiveLinesOptions {
   /**
-   * Longest line in bytes, its line feed not counted. Default: what the manifest says is its longest
-   * line, or 536,870,912 (512 MiB) where it does not say.
+   * Longest line in bytes, its line feed not counted: 1 to 536,870,912 (512 MiB). Default: what the
+   * manifest says is its longest line, or the most where it does not say.
    */
   readonly maxLineBytes?: number | undefined;
   /** Stops the reading, which then rejects with `signal.reason`. */

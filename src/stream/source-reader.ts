@@ -3,7 +3,7 @@
 
 import { Readable } from 'node:stream';
 import { isThenable } from '../format/thenable.js';
-import { closeUnread, hearErrors } from './unread-source.js';
+import { closeUnread, hearErrors, refuseSpent } from './unread-source.js';
 
 /** What can be read item by item. */
 export type Source<T> = AsyncIterable<T> | Iterable<T>;
@@ -29,8 +29,13 @@ export class SourceReader<T> {
   #isClosed = false;
   #abandon: (() => void) | undefined;
 
-  /** Errors of a stream are heard from now on, and told by `next`. */
+  /**
+   * Errors of a stream are heard from now on, and told by `next`.
+   *
+   * @throws TypeError for a stream that has been read to its end before
+   */
   constructor(source: Source<T>) {
+    refuseSpent(source);
     this.#source = hearErrors(source);
   }
 

@@ -12,6 +12,17 @@ export function hearErrors<Source>(source: Source): Source {
   return source;
 }
 
+/**
+ * Refuses what would seem to hold nothing.
+ *
+ * @throws TypeError for a stream that has been read to its end before
+ */
+export function refuseSpent(source: unknown): void {
+  if (source instanceof Readable && source.readableEnded) {
+    throw new TypeError('the stream has been read to its end before');
+  }
+}
+
 /** Closes what will not be read: a stream is destroyed, an iterator is asked to return. */
 export function closeUnread(source: AsyncIterable<unknown> | Iterable<unknown>): void {
   if (source instanceof Readable) {

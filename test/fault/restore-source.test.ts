@@ -5,10 +5,10 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 
-import { applyInBatches, parseJsonl } from '../../src/index.js';
+import { type ExportLine, applyInBatches, parseJsonl } from '../../src/index.js';
 import { pgExportStream, restoreToPostgres } from '../../src/postgres/index.js';
 import { USER } from '../support/change-log.js';
 import { settlesWithin } from '../support/deadline.js';
@@ -106,6 +106,19 @@ describe('a source that is never read', () => {
     assert.ok(isClosed);
   });
 });
+
+test('a stream that was read to its end before is a TypeError: it would seem to hold nothing', () =>
+  withEmptyLog(async (db, pool) => {
+    const spent = Readable.from([Buffer.from(lineText(1))]);
+    assert.equal((await restore(pool, spent)).newCount, 1);
+    assert.ok((await failureOf(restore(pool, spent))) instanceof TypeError);
+    assert.throws(() => parseJsonl(spent), TypeError);
+    const apply = (): void => undefined;
+    const applying = applyInBatches(spent as AsyncIterable<ExportLine>, { apply });
+    assert.ok((await failureOf(applying)) instanceof TypeError);
+    assert.equal(await countRows(db), 1);
+    await assertReusable(pool);
+  }));
 
 test('lines and bytes in turns are restored in their order', () =>
   withEmptyLog(async (_db, pool) => {

@@ -1,5 +1,5 @@
 // How many exports one process runs at a time, and what that costs everything else in it: memory, and
-// how long the event loop makes others wait. `npm run bench:together [-- --rows 100000 --rounds 3]`
+// how long the event loop makes others wait. `npm run bench:together [-- --rows 50000 --rounds 3]`
 // writes together-results.json; docs/SCALING.md tells what follows.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ const RESULTS = fileURLToPath(new URL('together-results.json', import.meta.url))
 
 const { values } = parseArgs({
   options: {
-    rows: { type: 'string', default: '100000' },
+    rows: { type: 'string', default: '50000' },
     rounds: { type: 'string', default: '3' },
     json: { type: 'string', default: RESULTS },
   },

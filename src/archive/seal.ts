@@ -55,9 +55,9 @@ export interface UnsealArchiveOptions extends SealFlowOptions {
  * @param input - the archive; bytes that fail on the way fail the sealing
  * @param destination - takes the bytes; its back-pressure is obeyed. Nobody else writes into it or
  * ends it
- * @throws TypeError or RangeError for invalid options; TypeError for misspelt recipients, and where `age-encryption` is
- * not installed, after both streams were taken over; BackupError `BACKUP_SINK_FAILED`,
- * `BACKUP_SINK_STALLED`; `BACKUP_LIMIT_EXCEEDED` for more recipients than 64 KiB or 256 stanzas hold;
+ * @throws TypeError or RangeError for invalid options; TypeError for misspelt recipients, and where
+ * `age-encryption` is not installed, after both streams were taken over; BackupError
+ * `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; `BACKUP_LIMIT_EXCEEDED` for more recipients than 64 KiB or 256 stanzas hold;
  * `BACKUP_SOURCE_FAILED` for a path that cannot be read; `BACKUP_ARCHIVE_INVALID` for an input without
  * a byte, such as a stream that was read before; whatever another input fails with; `signal.reason`
  * after an abort
@@ -118,8 +118,9 @@ export async function sealArchive(
  * @param input - the sealed archive
  * @param destination - takes the bytes; its back-pressure is obeyed. Whatever fails destroys it, and
  * an input that is a stream too; invalid options touch neither
- * @throws TypeError or RangeError for invalid options; TypeError for misspelt identities, and where `age-encryption` is
- * not installed, after both streams were taken over; BackupError `BACKUP_SEAL_UNREADABLE`;
+ * @throws TypeError or RangeError for invalid options; TypeError for misspelt identities, and where
+ * `age-encryption` is not installed, after both streams were taken over; BackupError
+ * `BACKUP_SEAL_UNREADABLE`;
  * `BACKUP_LIMIT_EXCEEDED` for a work factor beyond `maxWorkFactor` and for a header of more than
  * 64 KiB (`maxHeaderBytes`) or 256 stanzas (`maxStanzas`); `BACKUP_SINK_FAILED`,
  * `BACKUP_SINK_STALLED`; `BACKUP_SOURCE_FAILED` for a path that cannot be read; whatever another

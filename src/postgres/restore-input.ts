@@ -5,6 +5,7 @@ import type { BackupErrorDetails } from '../errors.js';
 import { encodeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import { detailsOf } from '../stream/archive-port.js';
+import { isSource, SourceReader } from '../stream/source-reader.js';
 import type {
   Archive,
   ArchiveProblem,
@@ -22,12 +23,7 @@ export type RestoreInput =
 
 /** Whether something can be read at all. */
 export function isRestoreInput(input: unknown): input is RestoreInput {
-  return (
-    typeof input === 'object' &&
-    input !== null &&
-    !(input instanceof Uint8Array) &&
-    (isArchive(input) || Symbol.asyncIterator in input || Symbol.iterator in input)
-  );
+  return isSource(input) || (typeof input === 'object' && input !== null && isArchive(input));
 }
 
 /** Whether it is an archive, which says of itself what it must be. */
@@ -38,11 +34,21 @@ export function isArchive(input: object): input is Archive {
 /** What an input is read as: bytes, and the error of each line object that is no line. */
 export type InputPiece = Uint8Array | BackupError<'BACKUP_LINE_INVALID'>;
 
-/** The bytes of an input. Lines are encoded in small groups, with the checks of encoding. */
+/**
+ * The bytes of an input. Lines are encoded in small groups, with the checks of encoding. Can be left
+ * while a read hangs.
+ */
 export function bytesOf(input: RestoreInput): AsyncIterator<InputPiece> {
-  return isArchive(input)
-    ? input.bytes()[Symbol.asyncIterator]()
-    : encoded(input)[Symbol.asyncIterator]();
+  if (isArchive(input)) return input.bytes()[Symbol.asyncIterator]();
+  const source = new SourceReader<Uint8Array | ExportLine>(input);
+  const pieces = encoded(source);
+  return {
+    next: () => pieces.next(),
+    return: async () => {
+      await source.close();
+      return pieces.return();
+    },
+  };
 }
 
 /**
@@ -61,10 +67,12 @@ export async function* verifiedLinesOf(
 const groupLength = 64 * 1024;
 
 async function* encoded(
-  items: Exclude<RestoreInput, Archive>,
+  source: SourceReader<Uint8Array | ExportLine>,
 ): AsyncGenerator<InputPiece, void, undefined> {
   let text = '';
-  for await (const item of items) {
+  for (;;) {
+    const { done, value: item } = await source.next();
+    if (done === true) break;
     const piece = item instanceof Uint8Array ? item : encodedLine(item);
     if (typeof piece === 'string') {
       text += piece;

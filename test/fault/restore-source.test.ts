@@ -11,7 +11,7 @@ import { describe, test } from 'node:test';
 import { type ExportLine, applyInBatches, parseJsonl } from '../../src/index.js';
 import { pgExportStream, restoreToPostgres } from '../../src/postgres/index.js';
 import { USER } from '../support/change-log.js';
-import { settlesWithin } from '../support/deadline.js';
+import { eventually, settlesWithin } from '../support/deadline.js';
 import { assertReusable, failsWith, failureOf } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
 
@@ -106,6 +106,22 @@ describe('a source that is never read', () => {
     assert.ok(isClosed);
   });
 });
+
+test('F34 a stream that hangs is closed when the restore of it is aborted, as bytes and as lines', () =>
+  withEmptyLog(async (db, pool) => {
+    for (const read of [(bytes: Readable) => bytes, parseJsonl]) {
+      const source = new PassThrough();
+      source.write(lineText(1));
+      const gone = new AbortController();
+      const restoring = failureOf(restore(pool, read(source), { signal: gone.signal }));
+      await eventually(() => source.readableLength === 0, 5_000, 'The line has not been read');
+      gone.abort();
+      assert.equal(await restoring, gone.signal.reason);
+      await closed(source);
+    }
+    assert.equal(await countRows(db), 0);
+    await assertReusable(pool);
+  }));
 
 test('a stream that was read to its end before is a TypeError: it would seem to hold nothing', () =>
   withEmptyLog(async (db, pool) => {

@@ -19,6 +19,8 @@ import { type Account, firstClosedDirectory } from './postgres-account.js';
 
 /** Absolute paths of the programs that run a server. */
 export interface PostgresBinaries {
+  /** The server's major version. */
+  readonly major: number;
   readonly initdb: string;
   readonly pgCtl: string;
   readonly postgres: string;
@@ -54,7 +56,8 @@ export async function preparePostgresBinaries(
   const nativeDir = path.join(installed, 'native');
   const isOpen =
     account === undefined || (await firstClosedDirectory(nativeDir, account)) === undefined;
-  if (isOpen && (await isComplete(installed))) return binariesIn(installed);
+  const major = await majorOf(installed);
+  if (isOpen && (await isComplete(installed))) return { major, ...programsIn(installed) };
 
   const copy = path.join(workDir, 'postgres');
   await cp(nativeDir, path.join(copy, 'native'), {
@@ -64,7 +67,7 @@ export async function preparePostgresBinaries(
   });
   await openToAll(copy);
   await linkLibraries(copy);
-  return binariesIn(copy);
+  return { major, ...programsIn(copy) };
 }
 
 /** The variable that names the folder of another platform package: another version of Postgres. */
@@ -95,7 +98,13 @@ function findPlatformPackage(): string {
   }
 }
 
-function binariesIn(packageDir: string): PostgresBinaries {
+/** The package's version is the server's. */
+async function majorOf(packageDir: string): Promise<number> {
+  const text = await readFile(path.join(packageDir, 'package.json'), 'utf8');
+  return Number.parseInt((JSON.parse(text) as { readonly version: string }).version, 10);
+}
+
+function programsIn(packageDir: string): Omit<PostgresBinaries, 'major'> {
   const suffix = process.platform === 'win32' ? '.exe' : '';
   const program = (name: string): string => path.join(packageDir, 'native', 'bin', name + suffix);
   return { initdb: program('initdb'), pgCtl: program('pg_ctl'), postgres: program('postgres') };
@@ -105,7 +114,7 @@ function binariesIn(packageDir: string): PostgresBinaries {
 async function isComplete(packageDir: string): Promise<boolean> {
   try {
     await linkLibraries(packageDir);
-    for (const program of Object.values(binariesIn(packageDir)) as string[]) {
+    for (const program of Object.values(programsIn(packageDir))) {
       await access(program, constants.X_OK);
     }
     return true;

@@ -167,10 +167,9 @@ async function initialise(init: Initialisation): Promise<void> {
     // UTF-8 whatever the machine's locale is.
     '--encoding=UTF8',
     '--locale=C',
-    '--locale-provider=builtin',
-    '--builtin-locale=C.UTF-8',
+    ...(init.binaries.major < 17 ? [] : ['--locale-provider=builtin', '--builtin-locale=C.UTF-8']),
     '--no-sync',
-    '--no-instructions',
+    ...(init.binaries.major < 14 ? [] : ['--no-instructions']),
   ]);
   await rm(passwordFile);
 }

@@ -62,8 +62,11 @@ async function testPair({ node, postgres }: Pair): Promise<Result> {
     PATH: `${bin}${path.delimiter}${process.env['PATH'] ?? ''}`,
     [PACKAGE_VARIABLE]: postgresPackage.folder,
   });
-  const count = (name: string): number =>
-    Number(new RegExp(`^ℹ ${name} (\\d+)$`, 'm').exec(output)?.[1] ?? Number.NaN);
+  const count = (name: string): number => {
+    const found = new RegExp(`^ℹ ${name} (\\d+)$`, 'm').exec(output)?.[1];
+    if (found === undefined) throw new Error('The tests did not come to their end.');
+    return Number(found);
+  };
   return {
     node: nodePackage.version,
     postgres: postgresPackage.version.replace(/-.*/, ''),

@@ -57,7 +57,8 @@ export interface UnsealArchiveOptions extends SealFlowOptions {
  * ends it
  * @throws TypeError or RangeError for invalid options; TypeError for misspelt recipients, and where
  * `age-encryption` is not installed, after both streams were taken over; BackupError
- * `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; `BACKUP_LIMIT_EXCEEDED` for more recipients than 64 KiB or 256 stanzas hold;
+ * `BACKUP_SINK_FAILED`, `BACKUP_SINK_STALLED`; `BACKUP_LIMIT_EXCEEDED` for more recipients than 64 KiB
+ * or 256 stanzas hold;
  * `BACKUP_SOURCE_FAILED` for a path that cannot be read; `BACKUP_ARCHIVE_INVALID` for an input without
  * a byte, such as a stream that was read before; whatever another input fails with; `signal.reason`
  * after an abort

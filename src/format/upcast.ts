@@ -11,10 +11,10 @@ import { isThenable, leaveUnawaited } from './thenable.js';
 /**
  * Brings a line of one schema version to the next. Called once per line that is of its version or
  * older, in order, synchronously; the line is frozen. Returns a line made from it, as
- * `{ ...line, data }` does, and no promise of one. Must be pure, since a backup may be restored more than once. `eventId`,
- * `appId`, `table`, `id`, `clientId` and `createdAt` must stay; `schemaVersion` is set by the upcaster;
- * `extra` stays unless the step gives one, also `undefined`. A throw fails the reading with
- * `BACKUP_UPCAST_FAILED`.
+ * `{ ...line, data }` does, and no promise of one. Must be pure, since a backup may be restored more
+ * than once. `eventId`, `appId`, `table`, `id`, `clientId` and `createdAt` must stay; `schemaVersion`
+ * is set by the upcaster; `extra` stays unless the step gives one, also `undefined`. A throw fails the
+ * reading with `BACKUP_UPCAST_FAILED`.
  */
 export type UpcastStep = (line: ExportLine) => ExportLine;
 

@@ -1,6 +1,7 @@
 // The server's text of a row to a ChangeRow, with the checks that every row must pass.
 
 import { BackupError } from '../errors.js';
+import { changeOps } from '../format/change-row.js';
 import type { ChangeOp, ChangeRow } from '../format/change-row.js';
 import { rawJsonOfJsonb } from '../format/raw-json.js';
 import type { RawJson } from '../format/raw-json.js';
@@ -15,7 +16,7 @@ import { fieldOf, selectedCount } from './select-log.js';
 const noBytes = new Uint8Array(0);
 // What a socket gives at once; a fat row's memory is not held on to.
 const maxHeldBytes = 64 * 1024;
-const ops = (['insert', 'update', 'delete'] as const).map((text) => ({
+const ops = changeOps.map((text) => ({
   text,
   bytes: asciiBytes(text),
 }));

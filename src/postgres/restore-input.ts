@@ -5,13 +5,13 @@ import type { BackupErrorDetails } from '../errors.js';
 import { encodeExportLine } from '../format/encode-line.js';
 import type { ExportLine } from '../format/export-line.js';
 import { detailsOf } from '../stream/archive-port.js';
-import { isSource, SourceReader } from '../stream/source-reader.js';
 import type {
   Archive,
   ArchiveProblem,
   VerifiedLines,
   VerifiedLinesOptions,
 } from '../stream/archive-port.js';
+import { isSource, SourceReader } from '../stream/source-reader.js';
 
 /** What can be restored: an archive, or lines or JSONL bytes of any origin. */
 export type RestoreInput =

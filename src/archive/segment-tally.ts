@@ -1,10 +1,9 @@
-// What the manifest says of the events' bytes, counted while they pass: digests in whole and by
-// segment, lines, and the longest of them.
+// What the manifest says of the events' bytes, counted while they pass: segments and their digests,
+// lines, and the longest of them.
 
-import { createHash } from 'node:crypto';
-import type { Hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import type { SegmentDigest } from '../format/manifest.js';
-import { ByteDigest } from '../stream/digest.js';
+import type { RunningSha256 } from '../stream/digest.js';
 
 const baseSegmentBytes = 8 * 1024 * 1024;
 const segmentsPerSize = 512;
@@ -19,17 +18,22 @@ function segmentTarget(index: number): number {
   return baseSegmentBytes * 2 ** Math.floor(index / segmentsPerSize);
 }
 
-/** What the bytes were; `sha256` is missing where nobody asked for it. */
+/** A CRC-32 as manifests write it: 8 lower-case hex digits. */
+export function crc32Hex(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
+}
+
+/** What the bytes were. */
 export interface TalliedBytes {
-  readonly sha256: string | undefined;
+  readonly sha256: string;
   readonly segments: readonly SegmentDigest[];
 }
 
 /** Gathers what `manifest.json` says of the bytes of `events.jsonl`. */
 export class SegmentTally {
-  readonly #digest: ByteDigest | undefined;
+  readonly #sha256: RunningSha256;
   readonly #segments: SegmentDigest[] = [];
-  #hash: Hash = createHash('sha256');
+  #crc32 = 0;
   #byteCount = 0;
   #segmentBytes = 0;
   #segmentLines = 0;
@@ -37,9 +41,9 @@ export class SegmentTally {
   #lineBytes = 0;
   #maxLineBytes = 0;
 
-  /** @param options - `digestsWhole`: whether the bytes get a digest in whole too */
-  constructor({ digestsWhole }: { readonly digestsWhole: boolean }) {
-    this.#digest = digestsWhole ? new ByteDigest() : undefined;
+  /** @param sha256 - of no bytes yet; the tally's to update */
+  constructor(sha256: RunningSha256) {
+    this.#sha256 = sha256;
   }
 
   /** Lines so far. */
@@ -64,7 +68,6 @@ export class SegmentTally {
 
   /** Takes note of bytes, cut anywhere. */
   add(chunk: Buffer): void {
-    this.#digest?.update(chunk);
     this.#byteCount += chunk.length;
     let segmentStart = 0;
     let lineStart = 0;
@@ -88,11 +91,12 @@ export class SegmentTally {
   /** What the bytes were; once, after the last of them. */
   finish(): TalliedBytes {
     if (this.#segmentBytes > 0) this.#endSegment();
-    return { sha256: this.#digest?.sha256Hex(), segments: this.#segments };
+    return { sha256: this.#sha256.hex(), segments: this.#segments };
   }
 
   #addToSegment(bytes: Buffer): void {
-    this.#hash.update(bytes);
+    this.#sha256.update(bytes);
+    this.#crc32 = crc32(bytes, this.#crc32);
     this.#segmentBytes += bytes.length;
   }
 
@@ -101,9 +105,10 @@ export class SegmentTally {
     this.#segments.push({
       lineCount: this.#segmentLines,
       byteCount: this.#segmentBytes,
-      sha256: this.#hash.digest('hex'),
+      crc32: crc32Hex(this.#crc32),
+      prefixSha256: this.#sha256.hex(),
     });
-    this.#hash = createHash('sha256');
+    this.#crc32 = 0;
     this.#segmentBytes = 0;
     this.#segmentLines = 0;
   }

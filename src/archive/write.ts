@@ -10,7 +10,7 @@ import { disorderOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
 import { canonicalTimestamp } from '../format/timestamp.js';
 import type { ChangeSource } from '../stream/change-source.js';
-import { hasVouchedDigest } from '../stream/digest.js';
+import { RunningSha256, takeOverDigest } from '../stream/digest.js';
 import { integerOption, refuseUnknown } from '../options.js';
 import { identified } from './archive-id.js';
 import { limitExceeded } from './archive-invalid.js';
@@ -125,8 +125,8 @@ export async function writeArchive(
 ): Promise<Manifest> {
   const plan = writePlanOf(destination, options);
   const input = eventsInputOf(options.events, plan.userId);
-  // Lanes of this library have made it of these very bytes; anybody else's is held against them.
-  const tally = new SegmentTally({ digestsWhole: !hasVouchedDigest(input.bytes) });
+  // The digest that a lane of this library will tell is made here; a host's is held against ours.
+  const tally = new SegmentTally(takeOverDigest(input.bytes) ?? new RunningSha256());
   const sink = new ByteSink(destination, {
     ...plan.sink,
     lineCount: () => tally.lineCount,
@@ -243,7 +243,7 @@ function manifestOf(summary: ExportSummary, tally: SegmentTally, plan: WritePlan
   const isTrue =
     eventCount === tally.lineCount &&
     byteCount === tally.byteCount &&
-    (ownSha256 === undefined || ownSha256 === sha256) &&
+    ownSha256 === sha256 &&
     tally.isAtLineEnd;
   if (!isTrue) throw new TypeError('events: summary() does not tell what the bytes were');
   return {

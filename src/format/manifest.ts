@@ -17,6 +17,7 @@ const version = z
   .min(1, 'not a schema version')
   .max(maxSchemaVersion, 'not a schema version');
 const sha256Hex = z.string('not a SHA-256').regex(/^[0-9a-f]{64}$/, 'not 64 lower-case hex digits');
+const crc32Hex = z.string('not a CRC-32').regex(/^[0-9a-f]{8}$/, 'not 8 lower-case hex digits');
 const keyIdHex = z.string('not a text').regex(/^[0-9a-f]{32}$/, 'not 32 lower-case hex digits');
 
 const segmentSchema = z
@@ -26,15 +27,17 @@ const segmentSchema = z
       lineCount: count.min(1, 'a segment without lines'),
       /** Bytes in the segment, line feeds included. */
       byteCount: count.min(1, 'a segment without bytes'),
-      /** SHA-256 of exactly these bytes. */
-      sha256: sha256Hex,
+      /** CRC-32 of exactly these bytes, as in zip: tells damage of one segment from that of another. */
+      crc32: crc32Hex.optional(),
+      /** SHA-256 of all bytes up to the end of the segment, from the first one of the events. */
+      prefixSha256: sha256Hex.optional(),
     },
     'not a segment',
   )
   .readonly();
-const segmentMembers = ['lineCount', 'byteCount', 'sha256'] as const;
+const segmentMembers = ['lineCount', 'byteCount', 'crc32', 'prefixSha256'] as const;
 
-/** The digest of some consecutive lines of the events, so that damage can be located. */
+/** Some consecutive lines of the events and their digests, so that damage can be located. */
 export type SegmentDigest = z.infer<typeof segmentSchema>;
 
 // A caller's position has no other members; of a manifest they are additions.

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { summaryOf } from '../format/summary.js';
 import type { ExportSummary } from '../format/summary.js';
 import { closedEarly } from '../stream/change-source.js';
-import { ByteDigest, vouchForDigest } from '../stream/digest.js';
+import { ByteDigest, offerDigest } from '../stream/digest.js';
 import { FlushGate } from '../stream/flush-gate.js';
 import type { FlushPolicy, FlushProgress } from '../stream/flush-policy.js';
 import { LineBytes } from '../stream/line-bytes.js';
@@ -58,6 +58,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   #isFull = false;
   #isHookPending = false;
   #isCommitted = false;
+  #isWhole = false;
   #summary: ExportSummary | undefined;
 
   constructor(
@@ -66,7 +67,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
     options: { readonly policy: FlushPolicy; readonly maxBatchBytes: number },
   ) {
     super({ highWaterMark: options.maxBatchBytes });
-    vouchForDigest(this);
+    offerDigest(this, this.#digest);
     const { userId, log } = request;
     this.#request = request;
     this.#pieceBytes = Math.ceil(options.maxBatchBytes / piecesPerBatch);
@@ -101,9 +102,10 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   }
 
   summary(): ExportSummary {
-    if (this.#summary === undefined || !this.readableEnded) {
+    if (!this.#isWhole || !this.readableEnded) {
       throw new TypeError('summary() is there once the stream has ended');
     }
+    this.#summary ??= summaryOf(this.#lines.facts(), this.#digest.facts());
     return this.#summary;
   }
 
@@ -283,10 +285,8 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   }
 
   #end(): void {
-    if (this.#summary !== undefined) return;
-    const { byteCount } = this.#digest;
-    const sha256 = this.#digest.sha256Hex();
-    this.#summary = summaryOf(this.#lines.facts(), { byteCount, sha256 });
+    if (this.#isWhole) return;
+    this.#isWhole = true;
     this.push(null);
   }
 }

@@ -10,7 +10,7 @@ import type { ExportSummary } from '../format/summary.js';
 import { isThenable, leaveUnawaited } from '../format/thenable.js';
 import { toExportLine } from '../format/to-export-line.js';
 import { functionOption, refuseUnknown } from '../options.js';
-import { ByteDigest, vouchForDigest } from './digest.js';
+import { ByteDigest, offerDigest } from './digest.js';
 import { FlushGate } from './flush-gate.js';
 import { flushOptionNames, flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
@@ -61,6 +61,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
   #lines = 0;
   #handedLines = 0;
   #flushing: Promise<void> | undefined;
+  #isWhole = false;
   #summary: ExportSummary | undefined;
   #onRead: (() => void) | undefined;
   #isBlocked = false;
@@ -76,7 +77,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     const { map = toExportLine as unknown as (item: T) => ExportLine } = options;
     this.#map = functionOption('map', map);
     // A class of the host's may hand on other bytes than these.
-    if (new.target === JsonlSerializer) vouchForDigest(this);
+    if (new.target === JsonlSerializer) offerDigest(this, this.#digest);
     this.#gate = new FlushGate(flushPolicyOf(options), () => {
       this.#flushOnInterval();
     });
@@ -93,9 +94,11 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
    * @throws TypeError before the stream has ended: until then nothing is proven
    */
   summary(): ExportSummary {
-    if (this.#summary === undefined || !this.readableEnded) {
+    if (!this.#isWhole || !this.readableEnded) {
       throw new TypeError('summary() is there once the stream has ended');
     }
+    const builder = this.#builder;
+    this.#summary ??= summaryOf(builder.facts(), this.#digest.facts(), builder.disorder);
     return this.#summary;
   }
 
@@ -117,10 +120,7 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     this.#afterFlush(() => {
       if (!this.#flushed(callback)) return;
       this.#afterFlush(() => {
-        const { byteCount } = this.#digest;
-        const sha256 = this.#digest.sha256Hex();
-        const builder = this.#builder;
-        this.#summary = summaryOf(builder.facts(), { byteCount, sha256 }, builder.disorder);
+        this.#isWhole = true;
         callback();
       }, callback);
     }, callback);

@@ -16,7 +16,12 @@ import { buildZip } from '../support/zip-parts.js';
 const CHILD = fileURLToPath(new URL('../support/manifest-child.ts', import.meta.url));
 const run = promisify(execFile);
 
-const segment = { lineCount: 1, byteCount: 2, sha256: '0'.repeat(64) };
+const segment = {
+  lineCount: 1,
+  byteCount: 2,
+  crc32: '0'.repeat(8),
+  prefixSha256: '0'.repeat(64),
+};
 const position = { createdAt: '2026-04-14T10:00:00Z', eventId: 'x' };
 const manifest = {
   ...{ formatVersion: 1, schemaVersion: 1, userId: 'user-1', createdAt: '2026-04-15T00:00:00Z' },
@@ -61,15 +66,21 @@ describe('a manifest', () => {
       ['eventId: missing', 'createdAt: missing', 'eventId: not a text', 'eventId: empty'],
     );
     assert.equal(reasonOf({ lastPosition: [] }), 'not a position');
-    const { lineCount, byteCount } = segment;
+    const { lineCount } = segment;
     assert.deepEqual(
-      [7, { lineCount, byteCount }, { ...segment, lineCount: 0 }].map((second) =>
-        reasonOf({ segments: [segment, second] }),
-      ),
+      [
+        7,
+        { lineCount },
+        { ...segment, lineCount: 0 },
+        { ...segment, crc32: 'ABCDEF01' },
+        { ...segment, prefixSha256: null },
+      ].map((second) => reasonOf({ segments: [segment, second] })),
       [
         'segment 1: not a segment',
-        'segment 1: sha256: missing',
+        'segment 1: byteCount: missing',
         'segment 1: lineCount: a segment without lines',
+        'segment 1: crc32: not 8 lower-case hex digits',
+        'segment 1: prefixSha256: not a SHA-256',
       ],
     );
     assert.equal(reasonOf({ segments: {} }), 'not a list of segments');

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Readable, Writable } from 'node:stream';
 import { before, describe, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 
 import { openArchive, verifyArchive, writeArchive } from '../../src/archive/index.js';
 import type { Manifest } from '../../src/index.js';
 import { changeSourceFrom } from '../../src/index.js';
 import { changeRows } from '../support/change-rows.js';
 import { collect } from '../support/collect.js';
+import { crcTwin } from '../support/crc-twin.js';
 import { failsWith } from '../support/failures.js';
 import { buildZip } from '../support/zip-parts.js';
 
@@ -75,11 +77,14 @@ describe('an archive of several segments', () => {
       [LINES, LINES, 40 - 2 * LINES],
     );
     let at = 0;
-    for (const { byteCount, sha256: told } of segments) {
-      assert.equal(told, sha256(events.subarray(at, at + byteCount)));
+    for (const { byteCount, crc32: checksum, prefixSha256 } of segments) {
+      const crc = crc32(events.subarray(at, at + byteCount));
       at += byteCount;
+      assert.equal(parseInt(checksum ?? '', 16), crc);
+      assert.equal(prefixSha256, sha256(events.subarray(0, at)));
     }
     assert.equal(at, events.length);
+    assert.equal(segments.at(-1)?.prefixSha256, manifest.eventsSha256);
   });
 
   test('that is whole is found to be', async () => {
@@ -108,6 +113,32 @@ describe('an archive of several segments', () => {
             ...{ segment: undefined, lineNumber: undefined, byteOffset: undefined },
           },
         ],
+      );
+    }
+  });
+
+  test('is found damaged where its CRC-32 cannot tell', async () => {
+    const start = events.indexOf('"data":"', lineStart(20)) + 1000;
+    const { problems } = await verifyArchive(rebuilt(crcTwin(events, start)));
+    assert.deepEqual(
+      problems.map(({ member, segment }) => ({ member, segment })),
+      [
+        { member: 'segments', segment: 1 },
+        { member: 'eventsSha256', segment: undefined },
+      ],
+    );
+  });
+
+  test('is found damaged by either of the digests alone', async () => {
+    const without = (digest: 'crc32' | 'prefixSha256'): Buffer =>
+      rebuilt(damaged(20), (segments) =>
+        segments.map((segment) => ({ ...segment, [digest]: undefined })),
+      );
+    for (const digest of ['crc32', 'prefixSha256'] as const) {
+      const { problems } = await verifyArchive(without(digest));
+      assert.deepEqual(
+        problems.map(({ segment }) => segment),
+        [1, undefined],
       );
     }
   });

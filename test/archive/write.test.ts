@@ -158,6 +158,20 @@ describe('an archive', () => {
     }
   });
 
+  test('is of a lane whose summary tells the same afterwards, each time', async () => {
+    const rows = changeRows(2000);
+    const events = Readable.from(rows).pipe(new JsonlSerializer({ flushEvery: 500 }));
+    // What waits in the stream by now has been counted, and is digested with all the rest.
+    await once(events, 'readable');
+    const sink = new Sink();
+    const manifest = await writeArchive(sink, { userId: 'user-1', at, events });
+    const sha256 = createHash('sha256')
+      .update(await jsonlOf(rows))
+      .digest('hex');
+    assert.equal(manifest.eventsSha256, sha256);
+    for (let time = 0; time < 2; time += 1) assert.equal(events.summary().sha256, sha256);
+  });
+
   test('is refused by nobody who reads the first format version', async () => {
     // What such a reader looks at: plain end record, deflate, no zip64, the digest of the content.
     const zip = await archiveOf(of(changeRows(5)));
@@ -202,6 +216,17 @@ describe('nothing that looks like an archive is left when', () => {
       ...{ eventCount: 1, byteCount: 3, sha256: '0'.repeat(64), apps: ['a'] },
     });
     const events: EventBytes = Object.assign(Readable.from([Buffer.from('{}\n')]), { summary });
+    const sink = new Sink();
+    const error = await failureOf(writeArchive(sink, { userId: 'user-1', events }));
+    assert.ok(error instanceof TypeError);
+    assertNoArchive(sink);
+  });
+
+  test('somebody has read some of the bytes before: TypeError', async () => {
+    const events = Readable.from(changeRows(2000)).pipe(new JsonlSerializer({ flushEvery: 500 }));
+    await once(events, 'readable');
+    const before = events.read() as Buffer | null;
+    assert.ok(before !== null && before.length > 0);
     const sink = new Sink();
     const error = await failureOf(writeArchive(sink, { userId: 'user-1', events }));
     assert.ok(error instanceof TypeError);

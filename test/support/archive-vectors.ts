@@ -58,6 +58,17 @@ const jsonl = (...lines: readonly object[]): Buffer =>
 
 const events = jsonl(event(1), event(2), event(3));
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const crc32Hex = (bytes: Buffer): string => crc32(bytes).toString(16).padStart(8, '0');
+
+/** What a manifest tells of consecutive segments. */
+function segmentsOf(...parts: readonly Buffer[]): readonly object[] {
+  return parts.map((part, index) => ({
+    lineCount: part.toString().split('\n').length - 1,
+    byteCount: part.length,
+    crc32: crc32Hex(part),
+    prefixSha256: sha256(Buffer.concat(parts.slice(0, index + 1))),
+  }));
+}
 
 /** The members of the manifest of some events, in their order. */
 function manifestOf(content: Buffer, changes: object = {}): Record<string, unknown> {
@@ -73,7 +84,7 @@ function manifestOf(content: Buffer, changes: object = {}): Record<string, unkno
     ...{ producedBy: 'vectors', schemaVersionMin: 1, schemaVersionMax: 2 },
     ...{ firstPosition: position(1), lastPosition: position(3), byteCount: content.length },
     maxLineBytes: longest,
-    segments: [{ lineCount: lines.length, byteCount: content.length, sha256: sha256(content) }],
+    segments: segmentsOf(content),
     ...changes,
   };
 }
@@ -154,10 +165,7 @@ function goodArchives(): ArchiveVector[] {
   });
   const archiveId = sha256(Buffer.from(manifestText)).slice(0, 32);
   const identified = textOf(manifestOf(events, { archiveId }));
-  const twoSegments = [event(1), event(2)].map((line) => jsonl(line));
-  const segments = [...twoSegments, jsonl(event(3))].map((part) => ({
-    ...{ lineCount: 1, byteCount: part.length, sha256: sha256(part) },
-  }));
+  const segments = segmentsOf(...[event(1), event(2), event(3)].map((line) => jsonl(line)));
   return [
     vector('good-plain', 'the ordinary case', plain),
     vector(
@@ -282,6 +290,13 @@ function goodArchives(): ArchiveVector[] {
       'good-segments-alone',
       'segments, and no byteCount that they could add up to',
       withManifest({ segments, byteCount: undefined }),
+    ),
+    vector(
+      'good-M8-segment-of-unknown-digest',
+      'segments may tell of digests that are not known here, and of none that are',
+      withManifest({
+        segments: [{ lineCount: 3, byteCount: events.length, sha256: sha256(events) }],
+      }),
     ),
     vector(
       'good-L20-versions-from-before',
@@ -815,6 +830,7 @@ function badManifests(): ArchiveVector[] {
   ): ArchiveVector => vector(`MANIFEST_INVALID-${tag}`, why, bytes, more);
   const replaced = (from: string, to: string): Buffer => withText(manifestText.replace(from, to));
   const both2 = ['DIGEST_MISMATCH', 'DIGEST_MISMATCH'];
+  const [whole] = segmentsOf(events);
   // Told by the header: nothing is inflated to find out.
   const tooLong = { size: 1024 * 1024 + 1 };
   const others = jsonl(event(1), event(2, { id: 'tosk-2' }), event(3));
@@ -945,10 +961,13 @@ function badManifests(): ArchiveVector[] {
     ),
     vector(
       'DIGEST_MISMATCH-M5-segment',
-      'one segment is not what it was',
-      withManifest({
-        segments: [{ lineCount: 3, byteCount: events.length, sha256: sha256(plain) }],
-      }),
+      "a CRC-32 that is not the segment's",
+      withManifest({ segments: [{ ...whole, crc32: '00000000' }] }),
+    ),
+    vector(
+      'DIGEST_MISMATCH-M5-segment-prefix',
+      'the CRC-32 of a segment, and not the digest of the events up to its end',
+      withManifest({ segments: [{ ...whole, prefixSha256: sha256(plain) }] }),
     ),
     ...[-1, 1].map((more) =>
       vector(
@@ -956,7 +975,7 @@ function badManifests(): ArchiveVector[] {
         'the last segment is not as long, and nothing else tells the length',
         withManifest({
           byteCount: undefined,
-          segments: [{ lineCount: 3, byteCount: events.length + more, sha256: sha256(events) }],
+          segments: [{ ...whole, byteCount: events.length + more }],
         }),
         more < 0 ? { codes: ['MANIFEST_INVALID', 'DIGEST_MISMATCH', 'DIGEST_MISMATCH'] } : {},
       ),
@@ -1018,9 +1037,8 @@ function badManifests(): ArchiveVector[] {
           [2, events.length - 5],
           [1, 5],
         ].map(([lineCount, byteCount = 0], n) => ({
-          lineCount,
-          byteCount,
-          sha256: sha256(n === 0 ? events.subarray(0, byteCount) : events.subarray(-byteCount)),
+          ...{ lineCount, byteCount },
+          crc32: crc32Hex(n === 0 ? events.subarray(0, byteCount) : events.subarray(-byteCount)),
         })),
       }),
     ),

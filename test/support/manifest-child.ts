@@ -21,7 +21,7 @@ function list(element: (n: number) => string): string {
 const digits = (n: number): string => String(n).padStart(6, '0');
 const members = list((n) => `"${digits(n)}":1`).slice(1, -1);
 const nested = '['.repeat(ROOM / 2) + ']'.repeat(ROOM / 2);
-const segment = `{"lineCount":1,"byteCount":1,"sha256":"${'0'.repeat(64)}"}`;
+const segment = `{"lineCount":1,"byteCount":1,"crc32":"${'0'.repeat(8)}","prefixSha256":"${'0'.repeat(64)}"}`;
 
 const shapes: readonly (readonly [member: string, value: string])[] = [
   ['segments', list(() => '{}')],

@@ -64,11 +64,11 @@ describe('a ByteDigest', () => {
     assert.equal(digest.byteCount, 0);
     for (const text of ['a', '', 'é😀']) digest.update(Buffer.from(text));
     assert.equal(digest.byteCount, 7);
-    assert.equal(digest.sha256Hex(), createHash('sha256').update('aé😀').digest('hex'));
+    assert.equal(digest.facts().sha256, createHash('sha256').update('aé😀').digest('hex'));
   });
 
   test('of nothing is the digest of nothing', () => {
     const empty = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-    assert.equal(new ByteDigest().sha256Hex(), empty);
+    assert.equal(new ByteDigest().facts().sha256, empty);
   });
 });

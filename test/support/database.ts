@@ -1,10 +1,11 @@
-// A fresh database per test on the shared server, with a plain role of its own (row-level security does
-// nothing for a superuser), and at the end a check that the test left nothing running.
+// A database per test on the shared server that is new or like new, with a plain role of its own (row-level
+// security does nothing for a superuser), and at the end a check that the test left nothing running.
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 
 import { eventually, settlesWithin } from './deadline.js';
 import { type RowText, insertRowsQuery } from '../../dev/row-text.js';
+import { noteNewDatabase, shelveDatabase, takeDatabase } from './database-shelf.js';
 import { type TestServer, sharedServer } from './server.js';
 
 const LEAK_LIMIT_MS = 1_000;
@@ -57,8 +58,14 @@ export async function withDatabase<T>(
 /** Makes a database; whoever calls it calls `dispose()`, or declares it with `await using`. */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const server = options.server ?? (await sharedServer());
-  const name = `backup_streams_test_${randomBytes(6).toString('hex')}`;
-  const app = { user: `${name}_app`, password: randomBytes(12).toString('hex') };
+  // What is left on a server that is gone at the end need not be dropped.
+  const isShelved = options.server === undefined && server.pid !== undefined;
+  const left = isShelved ? takeDatabase() : undefined;
+  const name = left ?? `backup_streams_test_${randomBytes(6).toString('hex')}`;
+  const app = {
+    user: `${name}_${randomBytes(3).toString('hex')}`,
+    password: randomBytes(12).toString('hex'),
+  };
   const maintenance = new pg.Pool({
     connectionString: server.superuserUrl,
     max: 1,
@@ -66,11 +73,14 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
   });
   // Idle connections die when a test restarts or breaks things; the next query gets a new one.
   maintenance.on('error', () => undefined);
-  await maintenance.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+  if (left === undefined) {
+    await maintenance.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+    if (isShelved) await noteNewDatabase(server, name);
+  }
   await maintenance.query(
     `CREATE ROLE ${app.user} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '${app.password}'`,
   );
-  return new TestDatabase({ server, name, app, maintenance });
+  return new TestDatabase({ server, name, app, maintenance, isShelved });
 }
 
 interface TestDatabaseParts {
@@ -78,6 +88,8 @@ interface TestDatabaseParts {
   readonly name: string;
   readonly app: { readonly user: string; readonly password: string };
   readonly maintenance: pg.Pool;
+  /** Whether another test may have the database afterwards. */
+  readonly isShelved: boolean;
 }
 
 /** A database for one test. */
@@ -140,7 +152,7 @@ export class TestDatabase {
   }
 
   /**
-   * Checks that nothing leaked, then drops the database and its role.
+   * Checks that nothing leaked, then drops the role, and drops the database or leaves it to another test.
    *
    * @throws Error when, a second after the test's end, a session still works or sits in a transaction, or a
    * pool still waits for a client to come back
@@ -149,6 +161,7 @@ export class TestDatabase {
     try {
       await this.#assertIdle();
       await this.#endPools();
+      if (this.#parts.isShelved) await this.#shelve();
     } finally {
       await this.drop();
     }
@@ -166,6 +179,14 @@ export class TestDatabase {
     // Not waited for: a pool whose client is lost never ends.
     for (const pool of this.#pools) if (!pool.ended) void pool.end().catch(() => undefined);
     await maintenance.query(`DROP DATABASE ${name} WITH (FORCE)`);
+    await maintenance.query(`DROP ROLE ${this.appUser}`);
+    await maintenance.end();
+  }
+
+  async #shelve(): Promise<void> {
+    const { server, maintenance, name } = this.#parts;
+    if (!(await shelveDatabase(server, name))) return;
+    this.#isDropped = true;
     await maintenance.query(`DROP ROLE ${this.appUser}`);
     await maintenance.end();
   }

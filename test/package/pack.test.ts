@@ -1,14 +1,16 @@
 // What npm would publish: only what belongs there, loadable and typed for somebody who has nothing
 // else installed, and with documentation whose code compiles.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { codeBlocks, exampleBlocks } from './code-blocks.js';
 import type { CodeBlock } from './code-blocks.js';
 import { filesIn, installInto, pack, runModule, typecheck } from './packed.js';
 
+const SYNC_SERVICE = fileURLToPath(new URL('../../examples/sync-service', import.meta.url));
 const PG = ['pg'];
 const NODE_TYPES = ['@types/node'];
 const PG_TYPES = ['pg', '@types/pg'];
@@ -24,6 +26,27 @@ const COMPILER_OPTIONS = {
   noEmit: true,
   types: ['node'],
 };
+
+/** Asks a service whose database is down for this and that; runs with plain node. */
+const USE_OF_SERVICE = `
+  import { once } from 'node:events';
+  import { knownTokens } from './js/authenticate.js';
+  import { createSyncService } from './js/server.js';
+  const server = createSyncService({
+    pool: { connect: () => Promise.reject(new Error('down')) },
+    authenticate: knownTokens({ secret: 'anna' }),
+    log: () => undefined,
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = 'http://127.0.0.1:' + server.address().port;
+  const ask = async (path, headers) => (await fetch(origin + path, { headers })).status;
+  console.log(
+    await ask('/'),
+    await ask('/backup/export'),
+    await ask('/backup/export', { authorization: 'Bearer secret' }),
+  );
+  server.close();
+  server.closeAllConnections();`;
 
 describe('the packed package', { timeout: 300_000 }, () => {
   let work: string;
@@ -294,21 +317,35 @@ describe('the packed package', { timeout: 300_000 }, () => {
       return found;
     };
 
-    test('in its Markdown files, the README first', async () => {
-      const blocks = await blocksOf(/\.md$/, codeBlocks);
-      assert.ok(blocks.has('README.md'), 'the README shows code');
-      await documentationCompiles(blocks);
-    });
-
-    test('in the examples of its TSDoc comments', async () => {
-      const blocks = await blocksOf(/^src\/.+\.ts$/, exampleBlocks);
-      assert.ok(blocks.size > 0, 'the sources show examples');
-      await documentationCompiles(blocks);
+    // In one program, as above.
+    test('in its Markdown files and in the examples of its TSDoc comments', async () => {
+      const written = await blocksOf(/\.md$/, codeBlocks);
+      assert.ok(written.has('README.md'), 'the README shows code');
+      const commented = await blocksOf(/^src\/.+\.ts$/, exampleBlocks);
+      assert.ok(commented.size > 0, 'the sources show examples');
+      await documentationCompiles(new Map([...written, ...commented]));
     });
 
     test('and would be told if it did not', async () => {
       const bad = codeBlocks("```ts\nimport { noSuchName } from 'backup-streams';\n```");
       await assert.rejects(documentationCompiles(new Map([['BAD.md', bad]])), /BAD\.md\.1\.ts\(2,/);
     });
+  });
+
+  // As somebody has it who has copied it.
+  test('is what the sync service compiles and runs with', async () => {
+    const folder = await mkdtemp(join(await project([...NODE_TYPES, ...PG_TYPES]), 'service-'));
+    await cp(SYNC_SERVICE, join(folder, 'service'), { recursive: true });
+    const compilerOptions = {
+      ...COMPILER_OPTIONS,
+      ...{ skipLibCheck: true, noEmit: false, rootDir: 'service', outDir: 'js' },
+    };
+    const config = { compilerOptions, include: ['service'] };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
+    const compiled = await typecheck(folder);
+    assert.ok(compiled.ok, compiled.output);
+    const { ok, output } = await runModule(USE_OF_SERVICE, folder);
+    assert.ok(ok, output);
+    assert.equal(output.trim(), '404 401 503');
   });
 });

@@ -80,8 +80,9 @@ export function readLocalHeader(bytes: Buffer, fileOffset: number): EntryHeader 
   const common = readCommon(bytes.subarray(4));
   const extraAt = 30 + common.nameLength;
   const nameBytes = bytes.subarray(30, extraAt);
-  const wide = new WideValues(readExtra(bytes.subarray(extraAt), nameBytes, place), place);
-  const [byteCount, compressedBytes] = wide.sizes(common);
+  const field = readExtra(bytes.subarray(extraAt), nameBytes, place);
+  checkBothSizes(field, common, place);
+  const [byteCount, compressedBytes] = new WideValues(field, place).sizes(common);
   return {
     ...common,
     nameBytes,
@@ -107,6 +108,8 @@ function readCommon(bytes: Buffer): Omit<EntryHeader, 'nameBytes' | 'headerBytes
     extraLength: bytes.readUInt16LE(24),
   };
 }
+
+type Sizes = Pick<EntryHeader, 'byteCount' | 'compressedBytes'>;
 
 const zip64Field = 0x0001;
 const unicodePathField = 0x7075;
@@ -140,6 +143,21 @@ function readExtra(
   return found;
 }
 
+// Of a local header it holds both sizes, and Java's ZipInputStream takes them from there also where the
+// header itself tells them.
+function checkBothSizes(
+  field: Buffer | undefined,
+  header: Sizes,
+  place: { readonly byteOffset: number },
+): void {
+  if (field === undefined || field.length < 16) return;
+  for (const [index, told] of [header.byteCount, header.compressedBytes].entries()) {
+    if (told !== max32 && told !== readCount(field, 8 * index)) {
+      throw archiveInvalid('an entry tells its sizes twice', place);
+    }
+  }
+}
+
 // The zip64 field holds only those values, in a fixed order, whose places in the header say so
 // (section 4.5.3).
 class WideValues {
@@ -152,10 +170,7 @@ class WideValues {
     this.#place = place;
   }
 
-  sizes(header: {
-    readonly byteCount: number;
-    readonly compressedBytes: number;
-  }): readonly [byteCount: number, compressedBytes: number] {
+  sizes(header: Sizes): readonly [byteCount: number, compressedBytes: number] {
     const byteCount = header.byteCount === max32 ? this.take() : header.byteCount;
     return [byteCount, header.compressedBytes === max32 ? this.take() : header.compressedBytes];
   }

@@ -217,6 +217,16 @@ function goodArchives(): ArchiveVector[] {
       'sizes in a zip64 field that would fit without',
       buildZip([eventsEntry({ version: 45, ...zip64Sizes() }), manifestEntry()]),
     ),
+    vector(
+      'good-zip64-beside',
+      'the same sizes in a local zip64 field, to which nothing defers',
+      buildZip([
+        eventsEntry({
+          local: { extra: extraField(1, wide(events.length, deflateStored(events).length)) },
+        }),
+        manifestEntry(),
+      ]),
+    ),
     vector('good-zip64-end', 'zip64 end records that would not be needed', zipOf(wideEnd({}))),
     vector(
       'good-C19-extra-fields',
@@ -589,6 +599,16 @@ function badContainers(): ArchiveVector[] {
         }),
         manifestEntry(),
       ]),
+    ),
+    ...Object.entries({
+      size: wide(events.length - 1, packed.length),
+      compressed: wide(events.length, 0),
+    }).map(([which, sizes]) =>
+      invalid(
+        `C9-zip64-beside-${which}`,
+        'another size in a local zip64 field, which some readers take although nothing defers to it',
+        buildZip([eventsEntry({ local: { extra: extraField(1, sizes) } }), manifestEntry()]),
+      ),
     ),
     invalid(
       'C9-zip64-disagrees',

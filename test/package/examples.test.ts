@@ -35,6 +35,7 @@ const USE = `
   const ask = async (path, headers) => (await fetch(origin + path, { headers })).status;
   console.log(
     await ask('/'),
+    await ask('/other'),
     await ask('/backup/export'),
     await ask('/backup/export', { authorization: 'Bearer secret' }),
   );
@@ -56,7 +57,7 @@ test(
       assert.ok(compiled.ok, compiled.output);
       const { ok, output } = await runModule(USE, folder);
       assert.ok(ok, output);
-      assert.equal(output.trim(), '404 401 503');
+      assert.equal(output.trim(), '200 404 401 503');
     } finally {
       await rm(work, { recursive: true, force: true });
     }

@@ -8,6 +8,7 @@ import pg from 'pg';
 import type { BrowserContextOptions, Download, Page } from 'playwright-core';
 
 import { verifyArchive } from '../../src/archive/index.js';
+import { waitForBackend } from '../support/backends.js';
 import { LONG_LOG, USER } from '../support/change-log.js';
 import { type RunningBrowser, startChromium } from '../support/chromium.js';
 import { get } from '../support/http-client.js';
@@ -152,13 +153,26 @@ describe('the download page in Chromium', { timeout: 240_000 }, () => {
     withLog(3, (db) =>
       withService({ pool: db.pool() }, (service) =>
         visit(service, async ({ page, requests }) => {
-          await token(page).fill('token-1');
-          const download = await downloadBy(page, () => button(page).dblclick());
-          assert.equal(await download.failure(), null);
-          assert.match((await page.getByRole('status').textContent()) ?? '', /download/);
+          const lock = await db.admin.connect();
+          try {
+            await lock.query('BEGIN; LOCK TABLE sync_changes');
+            await page.clock.install({ time: 0 });
+            await page.clock.pauseAt(1_000);
+            await token(page).fill('token-1');
+            await button(page).focus();
+            const download = await downloadBy(page, async () => {
+              await page.keyboard.press('Enter');
+              await waitForBackend(db, ({ waitsFor }) => waitsFor === 'Lock/relation', LIMIT_MS);
+              await page.keyboard.press('Enter');
+              await lock.query('ROLLBACK');
+            });
+            assert.equal(await download.failure(), null);
+            assert.match((await page.getByRole('status').textContent()) ?? '', /download/);
+          } finally {
+            lock.release(true);
+          }
           assert.equal(requests.filter((request) => request.startsWith('POST')).length, 1);
-          // And the next one begins as soon as the button is itself again.
-          await page.locator('button:not([aria-disabled])').waitFor();
+          await page.clock.runFor(2_000);
           const next = await downloadBy(page, () => button(page).click());
           assert.equal(await next.failure(), null);
         }),

@@ -7,7 +7,8 @@ import pg from 'pg';
 
 import { verifyArchive } from '../../src/archive/index.js';
 import { waitForBackend } from '../support/backends.js';
-import { STRANGER, USER } from '../support/change-log.js';
+import { LONG_LOG, STRANGER, USER } from '../support/change-log.js';
+import type { TestDatabase } from '../support/database.js';
 import { eventually } from '../support/deadline.js';
 import {
   type GetOptions,
@@ -21,7 +22,6 @@ import {
   type Service,
   closedPort,
   untouchable,
-  withBigLog,
   withLog,
   withService,
 } from '../support/sync-service.js';
@@ -70,6 +70,10 @@ function policyOf({ headers }: WholeReply): ReadonlyMap<string, string> {
       return [name, values.join(' ')];
     }),
   );
+}
+
+function withLongLog(use: (db: TestDatabase) => Promise<void>): Promise<void> {
+  return withLog(LONG_LOG.rowCount, use, LONG_LOG.dataBytes);
 }
 
 describe('the page', () => {
@@ -299,7 +303,7 @@ describe('the form of the page', () => {
 
 describe('one download at a time', () => {
   test('is what each user has, until it is over', () =>
-    withBigLog((db) =>
+    withLongLog((db) =>
       withService({ pool: db.pool({ max: 2 }) }, async (service) => {
         const sent = submission({ token: 'token-1', format: 'jsonl' });
         const first = await open(formUrl(service), sent);
@@ -318,7 +322,7 @@ describe('one download at a time', () => {
     ));
 
   test('ends with a client that goes away, and with one that fails', () =>
-    withBigLog((db) =>
+    withLongLog((db) =>
       withService({ pool: db.pool() }, async (service) => {
         const sent = submission({ token: 'token-1', format: 'archive' });
         const left = await open(formUrl(service), sent);

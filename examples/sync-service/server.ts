@@ -1,5 +1,6 @@
 // A sync service's backup route on node:http: GET /backup/export streams the caller's whole change
 // log, as JSON Lines or with ?format=archive as an archive. This is the file that a host copies.
+// The page at `/`, for people, is `download-page.ts`; without it, leave out the lines that name it.
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
@@ -10,6 +11,8 @@ import { pgExportStream } from 'backup-streams/postgres';
 import type { PgExportOptions, PgExportStream, PgPool } from 'backup-streams/postgres';
 import { authenticateHeader } from './authenticate.js';
 import type { Authenticate } from './authenticate.js';
+import { createDownloadPage } from './download-page.js';
+import type { DownloadPage } from './download-page.js';
 
 /** What a sync service is made of. */
 export interface SyncServiceOptions {
@@ -44,8 +47,9 @@ export type LogEntry =
 
 /** A server that is not listening yet. */
 export function createSyncService(options: SyncServiceOptions): Server {
+  const page = createDownloadPage(options.authenticate);
   return createServer((request, response) => {
-    route(request, response, options).catch((error: unknown) => {
+    route(request, response, { ...options, page }).catch((error: unknown) => {
       options.log({ message: 'request failed', error: codeOf(error) });
       answer(response, 500, { error: 'INTERNAL' });
     });
@@ -55,13 +59,18 @@ export function createSyncService(options: SyncServiceOptions): Server {
 async function route(
   request: IncomingMessage,
   response: ServerResponse,
-  options: SyncServiceOptions,
+  options: SyncServiceOptions & { readonly page: DownloadPage },
 ): Promise<void> {
   // Listened for from the start: a client may be gone before it is known who it is.
   const gone = new AbortController();
   response.once('close', () => {
     gone.abort(new ClientGone());
   });
+  const { signal } = gone;
+  const isForPage = await options.page(request, response, (download) =>
+    exportBackup({ ...options, ...download, signal }, response),
+  );
+  if (isForPage) return;
   const [path, query] = (request.url ?? '').split('?', 2);
   if (path !== '/backup/export') {
     answer(response, 404, { error: 'NOT_FOUND' });
@@ -83,17 +92,22 @@ async function route(
     return;
   }
   // No billing check stands here, on purpose: people get their data out whether they pay or not.
-  await exportBackup({ ...options, format, userId: caller.userId, signal: gone.signal }, response);
+  const refuse: Export['refuse'] = (status, error) => {
+    answer(response, status, { error });
+  };
+  await exportBackup({ ...options, format, userId: caller.userId, signal, refuse }, response);
 }
 
 interface Export extends SyncServiceOptions {
   readonly format: 'jsonl' | 'archive';
   readonly userId: string;
   readonly signal: AbortSignal;
+  /** Says why there is no export, as long as nothing has been sent. */
+  readonly refuse: (status: 500 | 503, code: string) => void;
 }
 
 async function exportBackup(
-  { pool, format, userId, signal, rowSecurity, log, now = () => new Date() }: Export,
+  { pool, format, userId, signal, refuse, rowSecurity, log, now = () => new Date() }: Export,
   response: ServerResponse,
 ): Promise<void> {
   let lines: PgExportStream | undefined;
@@ -118,7 +132,7 @@ async function exportBackup(
     const code = isGone ? 'CLIENT_GONE' : codeOf(error);
     log({ message: 'backup export failed', userId, rowsWritten, error: code });
     if (response.headersSent) response.destroy();
-    else answer(response, isDatabaseDown(error) ? 503 : 500, { error: codeForClient(error) });
+    else refuse(isDatabaseDown(error) ? 503 : 500, codeForClient(error));
   }
 }
 
@@ -132,7 +146,7 @@ function answer(
   body: Readonly<Record<string, string>>,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  if (response.destroyed) return;
+  if (response.destroyed || response.headersSent) return;
   response.writeHead(status, {
     ...headers,
     'Content-Type': 'application/json',

@@ -3,106 +3,27 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import pg from 'pg';
 
 import { knownTokens } from '../../examples/sync-service/authenticate.js';
-import {
-  createSyncService,
-  type LogEntry,
-  type SyncServiceOptions,
-} from '../../examples/sync-service/server.js';
 import { verifyArchive } from '../../src/archive/index.js';
 import { terminateBackend, waitForBackend, waitForBackendsGone } from '../support/backends.js';
-import {
-  STRANGER,
-  USER,
-  eventIdsInLog,
-  eventIdsOf,
-  fillLog,
-  linesOf,
-  rowOf,
-} from '../support/change-log.js';
+import { USER, eventIdsInLog, eventIdsOf, fillLog, linesOf, rowOf } from '../support/change-log.js';
 import { type TestDatabase, withDatabase } from '../support/database.js';
 import { eventually } from '../support/deadline.js';
 import { parseDisposition } from '../support/disposition.js';
 import { assertReusable } from '../support/failures.js';
 import { begin, get, open, readToEnd } from '../support/http-client.js';
-
-const NOW = new Date('2026-04-14T10:00:00Z');
-const TOKENS = { 'token-1': USER, 'token-2': STRANGER };
-
-interface Service {
-  readonly url: string;
-  readonly log: readonly LogEntry[];
-  /** The one line of the log, once it is there. */
-  readonly logged: () => Promise<LogEntry>;
-}
-
-async function withService(
-  options: Partial<SyncServiceOptions> & Pick<SyncServiceOptions, 'pool'>,
-  use: (service: Service) => Promise<void>,
-): Promise<void> {
-  const log: LogEntry[] = [];
-  const server = createSyncService({
-    authenticate: knownTokens(TOKENS),
-    log: (entry) => log.push(entry),
-    now: () => NOW,
-    ...options,
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  try {
-    await use({
-      url: `http://127.0.0.1:${String(port)}/backup/export`,
-      log,
-      logged: async () => {
-        await eventually(() => log.length > 0, 5_000, 'A line in the log');
-        assert.equal(log.length, 1, 'one line');
-        return log[0]!;
-      },
-    });
-  } finally {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  }
-}
-
-/** A pool that nobody may ask for anything. */
-const untouchable: SyncServiceOptions['pool'] = {
-  connect: () => assert.fail('the database was asked'),
-};
-
-function withLog(
-  rowCount: number,
-  use: (db: TestDatabase) => Promise<void>,
-  dataBytes = 20,
-): Promise<void> {
-  return withDatabase(async (db) => {
-    await db.createChangeLog();
-    await fillLog(db, { rowCount, dataBytes });
-    await fillLog(db, { userId: STRANGER, rowCount: 7 });
-    await use(db);
-  });
-}
-
-// Far more than all buffers between Postgres and a client that does not read can hold.
-const BIG_LOG = { rowCount: 3_000, dataBytes: 30_000 };
-
-function withBigLog(use: (db: TestDatabase) => Promise<void>): Promise<void> {
-  return withLog(BIG_LOG.rowCount, use, BIG_LOG.dataBytes);
-}
-
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+import {
+  BIG_LOG,
+  type Service,
+  closedPort,
+  untouchable,
+  withBigLog,
+  withLog,
+  withService,
+} from '../support/sync-service.js';
 
 describe('GET /backup/export', () => {
   test('gives the whole log of the caller, and logs user, rows and digest', () =>
@@ -229,14 +150,7 @@ describe('GET /backup/export', () => {
 describe('without a question to the database', () => {
   test('another path is 404', () =>
     withService({ pool: untouchable }, async ({ url, log }) => {
-      const paths = [
-        '/',
-        '/backup',
-        '/backup/export/',
-        '/backup/export%2f',
-        '//backup/export',
-        '//',
-      ];
+      const paths = ['/backup', '/backup/export/', '/backup/export%2f', '//backup/export', '//'];
       for (const path of paths) {
         const reply = await get(`${new URL(url).origin}${path}`, { token: 'token-1' });
         assert.equal(reply.status, 404, path);

@@ -346,6 +346,6 @@ describe('the packed package', { timeout: 300_000 }, () => {
     assert.ok(compiled.ok, compiled.output);
     const { ok, output } = await runModule(USE_OF_SERVICE, folder);
     assert.ok(ok, output);
-    assert.equal(output.trim(), '404 401 503');
+    assert.equal(output.trim(), '200 401 503');
   });
 });

@@ -12,6 +12,8 @@ export interface GetOptions {
   readonly token?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly agent?: Agent;
+  /** What is sent after the headers. Default: nothing. */
+  readonly body?: string;
 }
 
 /** A response whose headers are here; nothing of its body has been read. */
@@ -36,14 +38,14 @@ export interface WholeReply {
 
 /** A request that has not been answered yet. */
 export function begin(url: string, options: GetOptions = {}): ClientRequest {
-  const { method = 'GET', token, headers = {}, agent } = options;
+  const { method = 'GET', token, headers = {}, agent, body } = options;
   const sent = request(url, {
     method,
     agent: agent ?? false,
     headers: { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
   });
   sent.on('error', () => undefined); // whoever waits for the response is told by it
-  return sent.end();
+  return sent.end(body);
 }
 
 /** Sends a request and waits for the response's headers. */

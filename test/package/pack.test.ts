@@ -42,6 +42,7 @@ const USE_OF_SERVICE = `
   const ask = async (path, headers) => (await fetch(origin + path, { headers })).status;
   console.log(
     await ask('/'),
+    await ask('/other'),
     await ask('/backup/export'),
     await ask('/backup/export', { authorization: 'Bearer secret' }),
   );
@@ -346,6 +347,6 @@ describe('the packed package', { timeout: 300_000 }, () => {
     assert.ok(compiled.ok, compiled.output);
     const { ok, output } = await runModule(USE_OF_SERVICE, folder);
     assert.ok(ok, output);
-    assert.equal(output.trim(), '200 401 503');
+    assert.equal(output.trim(), '200 404 401 503');
   });
 });

@@ -1,10 +1,12 @@
 // export USER FILE: out of the database into a file, which gets its name once it has been read back.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { PassThrough, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { sealArchive, verifyArchive, writeArchive } from 'backup-streams/archive';
+import type { WriteArchiveOptions } from 'backup-streams/archive';
 import { pgExportStream } from 'backup-streams/postgres';
 import type { PgExportStream } from 'backup-streams/postgres';
 
@@ -38,8 +40,6 @@ export async function runExport(request: ExportRequest, work: Work): Promise<Out
     const file = await createNewFile(request.file, { replaces: request.replaces });
     try {
       await work.begin();
-      // Connected first: a passphrase takes its second or more, in which nothing else gets on.
-      await lines.ready();
       const written = await write({ request, work, keys, lines, file });
       // A mistyped user, or a policy that hides all rows, must not pass for a backup.
       if (lines.summary().eventCount === 0 && !allowEmpty) {
@@ -123,6 +123,18 @@ async function writeAsArchive({ request, work, keys, lines, file }: Writing): Pr
     const { archiveId } = await writeArchive(file.stream(), options);
     return { userId, archiveId };
   }
+  const { archiveId, sha256 } = await writeSealed(options, { sealing: keys.sealing, file, signal });
+  return { userId, archiveId, sha256 };
+}
+
+async function writeSealed(
+  options: WriteArchiveOptions,
+  to: {
+    readonly sealing: NonNullable<ExportKeys['sealing']>;
+    readonly file: NewFile;
+    readonly signal: AbortSignal;
+  },
+): Promise<{ readonly archiveId: string | undefined; readonly sha256: string }> {
   const zip = new PassThrough();
   const digest = createHash('sha256');
   const sealed = new Transform({
@@ -131,14 +143,18 @@ async function writeAsArchive({ request, work, keys, lines, file }: Writing): Pr
       done(null, chunk);
     },
   });
-  const flows = [
-    writeArchive(zip, options),
-    sealArchive(zip, sealed, { ...keys.sealing, signal }),
-    pipeline(sealed, file.stream()),
-  ] as const;
+  const header = once(sealed, 'data');
+  const flows: Promise<unknown>[] = [
+    sealArchive(zip, sealed, { ...to.sealing, signal: to.signal }),
+    pipeline(sealed, to.file.stream()),
+  ];
   try {
-    const [{ archiveId }] = await Promise.all(flows);
-    return { userId, archiveId, sha256: digest.digest('hex') };
+    // A passphrase takes its seconds, in which nothing else gets on: the database is asked after that.
+    await Promise.race([header, ...flows]);
+    const writing = writeArchive(zip, options);
+    flows.push(writing);
+    const [{ archiveId }] = await Promise.all([writing, ...flows]);
+    return { archiveId, sha256: digest.digest('hex') };
   } catch (error) {
     // What is no recipient fails the sealing before it reads: the others would wait for it.
     zip.destroy();

@@ -94,7 +94,7 @@ describe('the packed package', { timeout: 300_000 }, () => {
         /^src\/[a-z0-9/-]+\.ts$/,
         /^docs\/(?!api\/)[\w/-]+\.(md|svg|png)$/,
         // What the README leads to.
-        /^examples\/(sync-service|apply-changes)\/[\w-]+\.(ts|md)$/,
+        /^examples\/(sync-service|apply-changes|admin-tool)\/[\w-]+\.(ts|md)$/,
         /^bench\/(README\.md|chart\.svg)$/,
       ];
       const unwanted = files.filter((file) => !wanted.some((pattern) => pattern.test(file)));

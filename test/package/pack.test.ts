@@ -10,7 +10,7 @@ import { codeBlocks, exampleBlocks } from './code-blocks.js';
 import type { CodeBlock } from './code-blocks.js';
 import { filesIn, installInto, pack, runModule, typecheck } from './packed.js';
 
-const SYNC_SERVICE = fileURLToPath(new URL('../../examples/sync-service', import.meta.url));
+const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url));
 const PG = ['pg'];
 const NODE_TYPES = ['@types/node'];
 const PG_TYPES = ['pg', '@types/pg'];
@@ -27,11 +27,11 @@ const COMPILER_OPTIONS = {
   types: ['node'],
 };
 
-/** Asks a service whose database is down for this and that; runs with plain node. */
-const USE_OF_SERVICE = `
+/** Asks a service whose database is down, and the tool, for this and that; runs with plain node. */
+const USE_OF_EXAMPLES = `
   import { once } from 'node:events';
-  import { knownTokens } from './js/authenticate.js';
-  import { createSyncService } from './js/server.js';
+  import { knownTokens } from './js/sync-service/authenticate.js';
+  import { createSyncService } from './js/sync-service/server.js';
   const server = createSyncService({
     pool: { connect: () => Promise.reject(new Error('down')) },
     authenticate: knownTokens({ secret: 'anna' }),
@@ -47,7 +47,11 @@ const USE_OF_SERVICE = `
     await ask('/backup/export', { authorization: 'Bearer secret' }),
   );
   server.close();
-  server.closeAllConnections();`;
+  server.closeAllConnections();
+  const { runAdminTool } = await import('./js/admin-tool/admin-tool.js');
+  const output = { write: () => undefined };
+  const run = { env: {}, signal: new AbortController().signal, stdout: output, stderr: output };
+  console.log(await runAdminTool(['--help'], run), await runAdminTool(['verify', 'no-file'], run));`;
 
 describe('the packed package', { timeout: 300_000 }, () => {
   let work: string;
@@ -118,7 +122,7 @@ describe('the packed package', { timeout: 300_000 }, () => {
         /^src\/[a-z0-9/-]+\.ts$/,
         /^docs\/(?!api\/)[\w/-]+\.(md|svg|png)$/,
         // What the README leads to.
-        /^examples\/(sync-service|apply-changes)\/[\w-]+\.(ts|md)$/,
+        /^examples\/(sync-service|apply-changes|admin-tool)\/[\w-]+\.(ts|md)$/,
         /^bench\/(README\.md|chart\.svg)$/,
       ];
       const unwanted = files.filter((file) => !wanted.some((pattern) => pattern.test(file)));
@@ -333,20 +337,22 @@ describe('the packed package', { timeout: 300_000 }, () => {
     });
   });
 
-  // As somebody has it who has copied it.
-  test('is what the sync service compiles and runs with', async () => {
-    const folder = await mkdtemp(join(await project([...NODE_TYPES, ...PG_TYPES]), 'service-'));
-    await cp(SYNC_SERVICE, join(folder, 'service'), { recursive: true });
+  // As somebody has them who has copied them.
+  test('is what the sync service and the admin tool compile and run with', async () => {
+    const folder = await mkdtemp(join(await project([...NODE_TYPES, ...PG_TYPES]), 'copied-'));
+    const include = ['sync-service', 'admin-tool'];
+    for (const name of include) {
+      await cp(join(EXAMPLES, name), join(folder, name), { recursive: true });
+    }
     const compilerOptions = {
       ...COMPILER_OPTIONS,
-      ...{ skipLibCheck: true, noEmit: false, rootDir: 'service', outDir: 'js' },
+      ...{ skipLibCheck: true, noEmit: false, rootDir: '.', outDir: 'js' },
     };
-    const config = { compilerOptions, include: ['service'] };
-    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include }));
     const compiled = await typecheck(folder);
     assert.ok(compiled.ok, compiled.output);
-    const { ok, output } = await runModule(USE_OF_SERVICE, folder);
+    const { ok, output } = await runModule(USE_OF_EXAMPLES, folder);
     assert.ok(ok, output);
-    assert.equal(output.trim(), '200 404 401 503');
+    assert.equal(output.trim(), '200 404 401 503\n0 1');
   });
 });

@@ -6,6 +6,7 @@ import { systemCodeOf } from '../error-cause.js';
 import { BackupError } from '../errors.js';
 import { signalOption, timeOption } from '../options.js';
 import { listenForAbort } from '../stream/abort-listening.js';
+import { afterSilence } from '../stream/silence-timer.js';
 
 /** What callers say of a destination. */
 export interface DestinationOptions {
@@ -59,7 +60,7 @@ export class ByteSink {
   #hasTakenAll = true;
   #isFinished = false;
   #wake: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer: (() => void) | undefined;
 
   constructor(destination: Writable, options: ByteSinkOptions) {
     this.#destination = destination;
@@ -121,9 +122,9 @@ export class ByteSink {
     while (!isDone() && this.#failure === undefined) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        this.#timer = setTimeout(this.#onStall, this.#options.stallTimeoutMs);
+        this.#stopTimer = afterSilence(this.#options.stallTimeoutMs, this.#onStall);
       });
-      clearTimeout(this.#timer);
+      this.#stopTimer?.();
     }
     this.#throwFailure();
   }
@@ -135,7 +136,7 @@ export class ByteSink {
   #fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     this.#failure = { error };
-    clearTimeout(this.#timer);
+    this.#stopTimer?.();
     this.#release();
     this.#options.onFailure(error);
     this.#wake?.();

@@ -3,6 +3,7 @@
 
 // Imported, since the global of this name is looked up anew at each call, and rows sign one by one.
 import { performance } from 'node:perf_hooks';
+import { beforeAnotherLook } from '../stream/silence-timer.js';
 
 /** Who is waited for, and how long that may take. */
 export interface Expectation {
@@ -15,7 +16,9 @@ export class StallWatch {
   readonly #onStall: (expectation: Expectation) => void;
   #expectation: Expectation | undefined;
   #lastSignMs = 0;
-  #timer: NodeJS.Timeout | undefined;
+  // The silence after this sign has been seen once.
+  #seenSignMs = -1;
+  #stopTimer: (() => void) | undefined;
   #timerDueMs = Infinity;
 
   constructor(onStall: (expectation: Expectation) => void) {
@@ -39,31 +42,39 @@ export class StallWatch {
   /** Nothing is waited for. */
   stop(): void {
     this.#expectation = undefined;
-    clearTimeout(this.#timer);
+    this.#stopTimer?.();
     this.#timerDueMs = Infinity;
   }
 
   #arm(dueMs: number): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer?.();
     this.#timerDueMs = dueMs;
-    this.#timer = setTimeout(
-      () => {
-        this.#check();
-      },
-      Math.max(1, Math.ceil(dueMs - performance.now())),
-    );
+    const waitMs = Math.max(1, Math.ceil(dueMs - performance.now()));
+    const timer = setTimeout(() => {
+      this.#look();
+    }, waitMs);
+    this.#stopTimer = () => {
+      clearTimeout(timer);
+    };
   }
 
-  #check(): void {
+  #look(): void {
     this.#timerDueMs = Infinity;
     const expectation = this.#expectation;
     if (expectation === undefined) return;
-    const dueMs = this.#lastSignMs + expectation.limitMs;
-    if (performance.now() < dueMs) {
+    const { limitMs } = expectation;
+    const dueMs = this.#lastSignMs + limitMs;
+    const lateMs = performance.now() - dueMs;
+    if (lateMs < 0) {
       this.#arm(dueMs);
-      return;
+    } else if (this.#seenSignMs !== this.#lastSignMs) {
+      this.#seenSignMs = this.#lastSignMs;
+      this.#stopTimer = beforeAnotherLook(Math.min(lateMs, limitMs), () => {
+        this.#look();
+      });
+    } else {
+      this.stop();
+      this.#onStall(expectation);
     }
-    this.stop();
-    this.#onStall(expectation);
   }
 }

@@ -4,6 +4,7 @@ import { isThenable, leaveUnawaited } from '../format/thenable.js';
 import type { FlushPolicy, FlushProgress } from './flush-policy.js';
 import { hookThrew, hookTimedOut } from './host-hook.js';
 import type { HookPlace } from './host-hook.js';
+import { afterSilence } from './silence-timer.js';
 
 /** Says when to flush, and calls the hook when it was done. */
 export class FlushGate {
@@ -11,7 +12,7 @@ export class FlushGate {
   readonly #onInterval: () => void;
   #markedLines = 0;
   #timer: NodeJS.Timeout | undefined;
-  #hookTimer: NodeJS.Timeout | undefined;
+  #stopHookTimer: (() => void) | undefined;
   #isClosed = false;
 
   /** @param onInterval - called when lines have waited for `flushIntervalMs` */
@@ -69,23 +70,23 @@ export class FlushGate {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    clearTimeout(this.#hookTimer);
+    this.#stopHookTimer?.();
   }
 
   #settled(result: PromiseLike<unknown>, place: HookPlace): Promise<void> {
     const { hookTimeoutMs: limitMs } = this.#policy;
     return new Promise((resolve, reject) => {
-      this.#hookTimer = setTimeout(() => {
+      this.#stopHookTimer = afterSilence(limitMs, () => {
         reject(hookTimedOut({ ...place, limitMs }));
-      }, limitMs);
+      });
       // Promise.resolve, since the host's thenable may throw from then() itself.
       Promise.resolve(result).then(
         () => {
-          clearTimeout(this.#hookTimer);
+          this.#stopHookTimer?.();
           resolve();
         },
         (error: unknown) => {
-          clearTimeout(this.#hookTimer);
+          this.#stopHookTimer?.();
           reject(hookThrew(place, error));
         },
       );

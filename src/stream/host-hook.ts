@@ -3,6 +3,7 @@
 import { BackupError, isBackupError } from '../errors.js';
 import type { BackupErrorDetails } from '../errors.js';
 import { listenForAbort } from './abort-listening.js';
+import { afterSilence } from './silence-timer.js';
 
 /** Which hook is called, and where. */
 export interface HookPlace {
@@ -26,12 +27,12 @@ export interface HookCall extends HookPlace {
 export async function callHook<T>(hook: () => T | PromiseLike<T>, call: HookCall): Promise<T> {
   const { limitMs, signal } = call;
   signal?.throwIfAborted();
-  let timer: NodeJS.Timeout | undefined;
+  let stopTimer: (() => void) | undefined;
   let stopListening: (() => void) | undefined;
   const isGivenUp = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+    stopTimer = afterSilence(limitMs, () => {
       reject(hookTimedOut(call));
-    }, limitMs);
+    });
     stopListening = listenForAbort(signal, () => {
       reject(signal?.reason);
     });
@@ -39,7 +40,7 @@ export async function callHook<T>(hook: () => T | PromiseLike<T>, call: HookCall
   try {
     return await Promise.race([attempt(hook, call), isGivenUp]);
   } finally {
-    clearTimeout(timer);
+    stopTimer?.();
     stopListening?.();
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream, readFileSync, stat } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,6 +13,7 @@ import { openArchive, verifyArchive, writeArchive } from '../../src/archive/inde
 import type { EventBytes, WriteArchiveOptions } from '../../src/archive/index.js';
 import { changeSourceFrom, JsonlSerializer } from '../../src/index.js';
 import type { ChangeRow, ExportSummary } from '../../src/index.js';
+import { keepBusy } from '../support/busy.js';
 import { changeRow, changeRows } from '../support/change-rows.js';
 import { collect, collectText, failAfter, stallAfter } from '../support/collect.js';
 import { settlesWithin } from '../support/deadline.js';
@@ -319,6 +320,24 @@ describe('nothing that looks like an archive is left when', () => {
 });
 
 describe('writeArchive', () => {
+  test('a process that is busy itself for longer than the destination may take nothing is no stall', async () => {
+    let busyCount = 0;
+    const chunks: Buffer[] = [];
+    const sink = new Writable({
+      highWaterMark: 1,
+      write(chunk: Buffer, _encoding, callback) {
+        chunks.push(chunk);
+        // The destination is ready while the process is busy, which hears of it afterwards.
+        stat('.', () => {
+          callback();
+        });
+        if (busyCount++ < 3) process.nextTick(keepBusy, 300);
+      },
+    });
+    await writeArchive(sink, { ...of(changeRows(3)), sinkStallTimeoutMs: 200 });
+    assert.equal((await verifyArchive(Buffer.concat(chunks))).ok, true);
+  });
+
   test('reads no further ahead than the destination takes', async () => {
     let given = 0;
     function* rows(): Generator<ChangeRow> {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { keepBusy } from '../support/busy.js';
 import { USER, fillLog, linesOf, rowOf } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
 import { assertReusable } from '../support/failures.js';
@@ -52,5 +53,20 @@ for (const lane of lanes) {
       const text = await lane.export(pool, { userId: USER, stallTimeoutMs: 900 }).text();
       assert.equal(text, expected);
       await pool.end();
+    }));
+
+  test(`${lane.name}: F14 a host that is busy for longer than the server may be silent is no silence`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      await fillLog(db, { rowCount: 6_000, dataBytes: 400 });
+      const expected = await lane.export(db.pool(), { userId: USER }).text();
+      const options = { userId: USER, connectTimeoutMs: 400, stallTimeoutMs: 400 };
+      const { stream } = lane.export(db.pool(), options);
+      keepBusy(500); // while the client connects
+      const chunks: Buffer[] = [];
+      for await (const chunk of stream) {
+        if (chunks.push(chunk as Buffer) <= 3) keepBusy(500);
+      }
+      assert.equal(Buffer.concat(chunks).toString(), expected);
     }));
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
+import { stat } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -13,6 +14,7 @@ import {
   RawJson,
 } from '../../../src/index.js';
 import type { ExportLine } from '../../../src/index.js';
+import { keepBusy } from '../../support/busy.js';
 import { exportLine } from '../../support/change-rows.js';
 import { failAfter } from '../../support/collect.js';
 import { failsWith, failureOf } from '../../support/failures.js';
@@ -158,6 +160,14 @@ test('waits for each batch, reports progress, and calls never overlap', async ()
     [3, 3],
     [4, 4],
   ]);
+});
+
+test('an apply that has come back while the process was busy itself is in time', async () => {
+  const apply = async (): Promise<void> => {
+    process.nextTick(keepBusy, 200);
+    await stat('.');
+  };
+  await applyInBatches([line('a', '1')], { apply, hookTimeoutMs: 100 });
 });
 
 test('a throwing, rejecting or silent apply is HOOK_FAILED; an abort gives its reason', async () => {

@@ -1,6 +1,7 @@
 // JsonlSerializer's flush hook: when it is called, what it can rely on, and what its failure means.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, test } from 'node:test';
@@ -9,6 +10,7 @@ import { inspect } from 'node:util';
 
 import { BackupError, JsonlSerializer, toExportLine } from '../../../src/index.js';
 import type { FlushOptions, FlushProgress } from '../../../src/index.js';
+import { keepBusy } from '../../support/busy.js';
 import { changeRow, changeRows, jsonlOf } from '../../support/change-rows.js';
 import { collectText } from '../../support/collect.js';
 import { settlesWithin } from '../../support/deadline.js';
@@ -417,6 +419,15 @@ describe('a flush hook fails the stream when it', () => {
     serializer.end(rows);
     await failsWith(collectText(serializer), 'BACKUP_HOOK_FAILED');
     assert.equal(mapped, 1);
+  });
+
+  test('has come back while the process was busy itself', async () => {
+    const onFlush = (): Promise<unknown> => {
+      process.nextTick(keepBusy, 200);
+      return stat('.');
+    };
+    const flushes = await flushesOf(2, { flushEvery: 1, hookTimeoutMs: 100, onFlush });
+    assert.equal(flushes.length, 2);
   });
 
   test('is quick each time, however long the whole takes', async () => {

@@ -74,10 +74,13 @@ export interface UnsealArchiveOptions extends SealFlowOptions {
  * async function sealedArchive(userId: string, events: ChangeSource): Promise<void> {
  *   const zip = new PassThrough();
  *   const file = createWriteStream('user.mana.age.part', { flush: true });
- *   await Promise.all([
- *     writeArchive(zip, { userId, events }),
- *     sealArchive(zip, file, { recipients: ['age1…'] }),
- *   ]);
+ *   const sealing = sealArchive(zip, file, { recipients: ['age1…'] });
+ *   // Options that are none touch neither stream, and the writing would wait for its reader.
+ *   sealing.catch(() => {
+ *     zip.destroy();
+ *     file.destroy();
+ *   });
+ *   await Promise.all([sealing, writeArchive(zip, { userId, events })]);
  *   await rename('user.mana.age.part', 'user.mana.age');
  * }
  * ```

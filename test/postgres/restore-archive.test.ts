@@ -7,7 +7,7 @@ import { type Archive, createUpcaster } from '../../src/index.js';
 import { openArchive } from '../../src/archive/index.js';
 import { pgExportStream } from '../../src/postgres/index.js';
 import { sampleRows, writeRows } from '../../dev/sample-log.js';
-import { STRANGER, USER, eventIdsOf, linesOf } from '../support/change-log.js';
+import { STRANGER, USER, eventIdsOf, linesOf, rowOf } from '../support/change-log.js';
 import { archiveBytes } from '../support/archives.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
@@ -202,6 +202,24 @@ test('upcast on the way in: older rows of the log count as the same once they ar
       'BACKUP_RESTORE_CONFLICT',
     );
     assert.deepEqual([details.lineNumber, details.conflictCount], [1, 1]);
+  }));
+
+test("upcast on the way in: another user's older row of the same id is not held for the user's", () =>
+  withEmptyLog(async (db) => {
+    await db.admin.query('ALTER TABLE sync_changes DROP CONSTRAINT sync_changes_pkey');
+    const data = '{"title": "canary"}';
+    await db.insert([
+      rowOf(1, { data: '{"title": "other"}' }),
+      rowOf(1, { data, user_id: STRANGER }),
+    ]);
+    const upcaster = createUpcaster({ current: 2, steps: { 1: (line) => line } });
+    const options = { upcaster, rowSecurity: 'explicit-filter-only' } as const;
+    const theirs = await restore(db.admin, lineText(1), { ...options, userId: STRANGER });
+    assert.equal(theirs.presentCount, 1);
+    const running = restore(db.admin, lineText(1), options);
+    const { details } = await failsWith(running, 'BACKUP_RESTORE_CONFLICT');
+    assert.deepEqual([details.reason, details.lineNumber], ['other-content', 1]);
+    assert.equal(await countRows(db), 2);
   }));
 
 test('1,200 older rows are compared page by page', () =>

@@ -91,7 +91,8 @@ describe('a warning', () => {
 
   test('is given for an archive from the future, which is no problem', async () => {
     const vector = archiveVectors().find(({ name }) => name === 'good-M9-far-future');
-    for (const bytes of [vector!.bytes, await madeAt(Date.now() + 2 * dayMs)]) {
+    const soon = await madeAt(Date.now() + dayMs + 60 * 1_000);
+    for (const bytes of [vector!.bytes, soon]) {
       const { ok, intact, warnings } = await verifyArchive(bytes);
       assert.deepEqual([ok, intact], [true, true]);
       assert.deepEqual(
@@ -102,7 +103,7 @@ describe('a warning', () => {
   });
 
   test('is not given for clocks that differ by less than a day, nor for old archives', async () => {
-    for (const ms of [Date.now() + dayMs / 2, Date.now(), 0]) {
+    for (const ms of [Date.now() + dayMs - 60 * 1_000, Date.now(), 0]) {
       assert.deepEqual((await verifyArchive(await madeAt(ms))).warnings, []);
     }
   });

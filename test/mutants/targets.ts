@@ -31,16 +31,12 @@ export const targets: readonly Target[] = [
   {
     file: 'src/archive/archive-id.ts',
     group: 'verdict',
-    tests: [
-      'test/archive/summary.test.ts',
-      'test/archive/vectors.test.ts',
-      'test/archive/manifest.test.ts',
-    ],
+    tests: ['test/unit/archive/archive-id.test.ts'],
   },
   {
     file: 'src/archive/verify-report.ts',
     group: 'verdict',
-    tests: ['test/archive/abort.test.ts', 'test/archive/open.test.ts', ...verdictTests],
+    tests: ['test/unit/archive/verify-report.test.ts', 'test/archive/vectors.test.ts'],
   },
   {
     file: 'src/archive/verify.ts',
@@ -55,7 +51,7 @@ export const targets: readonly Target[] = [
   {
     file: 'src/postgres/policy-gap.ts',
     group: 'tenancy',
-    tests: ['test/postgres/policy-gaps.test.ts', 'test/postgres/row-security.test.ts'],
+    tests: ['test/unit/postgres/policy-gap.test.ts'],
   },
   {
     file: 'src/postgres/session-settings.ts',

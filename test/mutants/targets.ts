@@ -286,7 +286,6 @@ export const targets: readonly Target[] = [
       ['this.#written.columns.get(columns.data)?.isNotNull === true', 'true'],
       ['if (this.#isOf(column, lossless[type] ?? [])) continue;', "if (column !== '') continue;"],
       ["if (this.#isOf(column, ['jsonb'])) continue;", "if (column !== '') continue;"],
-      ["uuid: ['uuid', 'text', 'varchar']", "uuid: ['uuid', 'text', 'varchar', 'bpchar']"],
       ["text: ['text', 'varchar']", "text: ['text', 'varchar', 'name', 'bpchar']"],
       ["timestamptz: ['timestamptz']", "timestamptz: ['timestamptz', 'date']"],
       ["int4: ['int4', 'int8', 'numeric']", "int4: ['int4', 'int8', 'numeric', 'int2']"],

@@ -230,6 +230,10 @@ test('1,200 older rows are compared page by page', () =>
     });
     const text = Array.from({ length: 1_200 }, (_, index) => lineText(index + 1)).join('');
     await restore(pool, text);
-    assert.equal((await restore(pool, text, { upcaster })).presentCount, 1_200);
+    // In batches too, and twice in one session.
+    for (const batchSize of [undefined, 500, 500]) {
+      const { presentCount } = await restore(pool, text, { upcaster, batchSize });
+      assert.equal(presentCount, 1_200);
+    }
     await assertReusable(pool);
   }));

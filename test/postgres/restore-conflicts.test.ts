@@ -79,6 +79,8 @@ test('L18 an event twice: identical is counted, other content is a conflict', ()
   withEmptyLog(async (db, pool) => {
     const report = await restore(pool, TEXT + lineText(2));
     assert.deepEqual([report.newCount, report.repeatedCount, report.conflictCount], [3, 1, 0]);
+    const again = await restore(pool, TEXT + lineText(2));
+    assert.deepEqual([again.newCount, again.presentCount, again.repeatedCount], [0, 3, 1]);
     const text = lineText(4) + lineText(4, { data: '{"title": "other"}' });
     const { details } = await failsWith(restore(pool, text), 'BACKUP_RESTORE_CONFLICT');
     assert.deepEqual(details, {

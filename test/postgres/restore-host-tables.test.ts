@@ -43,7 +43,8 @@ describe('a trigger', () => {
     withEmptyLog(async (db, pool) => {
       await db.admin.query(`ALTER TABLE sync_changes ADD received_at timestamptz;
         ${triggerSql('NEW.received_at := clock_timestamp();')}`);
-      assert.equal((await restore(pool, TEXT)).newCount, 3);
+      const { newCount, repeatedCount } = await restore(pool, TEXT + lineText(2));
+      assert.deepEqual([newCount, repeatedCount], [3, 1]);
       assert.equal(await exportOf(pool), TEXT);
       assert.equal((await restore(pool, TEXT + lineText(4))).presentCount, 3);
     }));
@@ -173,7 +174,7 @@ describe('a column of another type', () => {
     test(`that would hold another value is an error: ${alter}`, () =>
       withEmptyLog(async (db, pool) => {
         await db.admin.query(`ALTER TABLE sync_changes ${alter}`);
-        const text = lineText(2, members);
+        const text = lineText(2, members) + lineText(3, members);
         for (const dryRun of [true, false]) {
           const given = { ...options('extra', extra && 'more'), dryRun };
           const { details } = await failsWith(restore(pool, text, given), 'BACKUP_SINK_FAILED');
@@ -205,10 +206,13 @@ describe('a column of another type', () => {
       withEmptyLog(async (db, pool) => {
         await db.admin.query(`ALTER TABLE sync_changes ${alter}`);
         const given = options('extra', extra && 'more');
-        const text = lineText(2, members).replace('"data":{},', '');
-        assert.equal((await restore(pool, lineText(2, members), given)).newCount, 1);
+        // Beside a line that has nothing for an extra column.
+        const before = extra === undefined ? [] : [lineText(1)];
+        const lines = [...before, lineText(2, members)];
+        const text = lines.join('').replace('"data":{},', '');
+        assert.equal((await restore(pool, lines.join(''), given)).newCount, lines.length);
         assert.equal(await exportOf(pool, USER, given.log), text);
-        assert.equal((await restore(pool, text, given)).presentCount, 1);
+        assert.equal((await restore(pool, text, given)).presentCount, lines.length);
       }));
   }
 
@@ -221,6 +225,13 @@ describe('a column of another type', () => {
       assert.equal(await exportOf(pool, USER, given.log), text);
     }));
 });
+
+test('a line without data is a row without data', () =>
+  withEmptyLog(async (db, pool) => {
+    await restore(pool, lineText(1).replace('"data":{"title": "canary"},', ''));
+    const { rows } = await db.admin.query('SELECT data FROM sync_changes');
+    assert.deepEqual(rows, [{ data: null }]);
+  }));
 
 test('a column that stands for two members is a TypeError: one of the values would be lost', () =>
   withEmptyLog(async (db, pool) => {

@@ -27,7 +27,11 @@ test('the id is in the manifest and in its bytes, which give it again', () => {
 test('other bytes give another id, before the member and after it', () => {
   const { manifest, bytes } = identified(MANIFEST);
   const text = bytes.toString();
-  for (const other of [text.replace('user-1', 'user-2'), `${text} `, text.replace('"test"', '""')]) {
+  for (const other of [
+    text.replace('user-1', 'user-2'),
+    `${text} `,
+    text.replace('"test"', '""'),
+  ]) {
     const id = archiveIdOf(Buffer.from(other));
     assert.match(id ?? '', /^[0-9a-f]{32}$/);
     assert.notEqual(id, manifest.archiveId);

@@ -90,7 +90,9 @@ test('a problem of a line is in the events, where the line begins and what is wr
     { lineNumber: 5, byteOffset: 300 },
   );
   assert.deepEqual(
-    report.finish().problems.map(({ entry, lineNumber, byteOffset }) => [entry, lineNumber, byteOffset]),
+    report
+      .finish()
+      .problems.map(({ entry, lineNumber, byteOffset }) => [entry, lineNumber, byteOffset]),
     [
       ['events.jsonl', 3, 105],
       ['events.jsonl', 4, 200],

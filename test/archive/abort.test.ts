@@ -33,31 +33,48 @@ describe('an abort', () => {
     assert.equal(await failureOf(collect(archive.lines({ signal }))), reason);
   });
 
-  test('is heard at every read of a verification, also at the last', async () => {
-    const bytes = bytesOf('good-plain');
-    for (let aborting = 0; ; aborting += 1) {
-      const controller = new AbortController();
-      let reads = 0;
-      const file: FileBytes = {
-        byteCount: bytes.length,
-        read: (offset, length) => {
-          if (reads === aborting) controller.abort(reason);
-          reads += 1;
-          return Promise.resolve(bytes.subarray(offset, offset + length));
-        },
-        close: () => Promise.resolve(),
-      };
-      const request = verifyRequestOf({ signal: controller.signal });
-      const outcome = await verifyFile(file, archiveLimitsOf({}), request).catch(
-        (error: unknown) => error,
-      );
-      if (!controller.signal.aborted) {
-        assert.equal((outcome as { ok: boolean }).ok, true);
-        assert.ok(aborting > 8);
-        break;
+  for (const [name, isOk, leastReads] of [
+    ['good-plain', true, 8],
+    ['good-empty-log', true, 4],
+    ['ENTRY_MISSING-C12-no-events', false, 2],
+    ['ARCHIVE_INVALID-C1-jsonl', false, 0],
+  ] as const) {
+    test(`is heard at every read of a verification, also at the last: ${name}`, async () => {
+      const bytes = bytesOf(name);
+      for (let aborting = 0; ; aborting += 1) {
+        const controller = new AbortController();
+        let reads = 0;
+        const file: FileBytes = {
+          byteCount: bytes.length,
+          read: (offset, length) => {
+            if (reads === aborting) controller.abort(reason);
+            reads += 1;
+            return Promise.resolve(bytes.subarray(offset, offset + length));
+          },
+          close: () => Promise.resolve(),
+        };
+        const request = verifyRequestOf({ signal: controller.signal });
+        const outcome = await verifyFile(file, archiveLimitsOf({}), request).catch(
+          (error: unknown) => error,
+        );
+        if (!controller.signal.aborted) {
+          assert.equal((outcome as { ok: boolean }).ok, isOk);
+          assert.ok(aborting > leastReads);
+          break;
+        }
+        assert.equal(outcome, reason, `at read ${aborting}`);
       }
-      assert.equal(outcome, reason, `at read ${aborting}`);
-    }
+    });
+  }
+
+  test('is heard before the first read of a verification', async () => {
+    const file: FileBytes = {
+      byteCount: 100,
+      read: () => assert.fail('it was read'),
+      close: () => Promise.resolve(),
+    };
+    const request = verifyRequestOf({ signal: AbortSignal.abort(reason) });
+    assert.equal(await failureOf(verifyFile(file, archiveLimitsOf({}), request)), reason);
   });
 
   test('is heard at every line, also at the last', async () => {

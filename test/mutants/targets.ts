@@ -41,7 +41,12 @@ export const targets: readonly Target[] = [
   {
     file: 'src/archive/verify.ts',
     group: 'verdict',
-    tests: ['test/archive/abort.test.ts', 'test/archive/open.test.ts', ...verdictTests],
+    tests: [
+      'test/unit/archive/verify-request.test.ts',
+      'test/archive/abort.test.ts',
+      'test/archive/open.test.ts',
+      ...verdictTests,
+    ],
   },
   {
     file: 'src/postgres/row-order.ts',
@@ -160,7 +165,7 @@ export const targets: readonly Target[] = [
   {
     file: 'src/postgres/restore-conflict.ts',
     group: 'dedup',
-    tests: ['test/postgres/restore-conflicts.test.ts', 'test/postgres/restore-host-tables.test.ts'],
+    tests: ['test/unit/postgres/restore-conflict.test.ts'],
   },
   {
     file: 'src/postgres/restore-plan.ts',
@@ -343,5 +348,50 @@ export const targets: readonly Target[] = [
       [" OR ${value} ${eq} '{}'::pg_catalog.jsonb", ''],
       [' OR ${sameImage(`(${a})::pg_catalog.text`, `(${b})::pg_catalog.text`)}', ''],
     ],
+  },
+  {
+    file: 'src/format/position.ts',
+    group: 'format',
+    tests: ['test/unit/format/position.test.ts'],
+  },
+  {
+    file: 'src/format/line-order.ts',
+    group: 'format',
+    tests: ['test/unit/format/line-order.test.ts'],
+  },
+  {
+    file: 'src/format/schema-version.ts',
+    group: 'format',
+    tests: ['test/unit/format/schema-version.test.ts'],
+  },
+  {
+    file: 'src/format/timestamp.ts',
+    group: 'format',
+    tests: ['test/unit/format/timestamp.test.ts'],
+  },
+  {
+    file: 'src/format/repeated-names.ts',
+    group: 'format',
+    tests: ['test/unit/format/repeated-names.test.ts'],
+  },
+  {
+    file: 'src/format/sync-change.ts',
+    group: 'format',
+    tests: ['test/unit/format/sync-change.test.ts'],
+  },
+  {
+    file: 'src/format/to-export-line.ts',
+    group: 'format',
+    tests: ['test/unit/format/to-export-line.test.ts'],
+  },
+  {
+    file: 'src/format/upcast.ts',
+    group: 'format',
+    tests: ['test/unit/format/upcast.test.ts'],
+  },
+  {
+    file: 'src/format/json-scan.ts',
+    group: 'format',
+    tests: ['test/unit/format/json-scan.test.ts'],
   },
 ];

@@ -12,7 +12,10 @@ import { archiveLimitsOf } from '../../src/archive/archive-limits.js';
 import type { FileBytes } from '../../src/archive/file-bytes.js';
 import { openArchive, verifyArchive } from '../../src/archive/index.js';
 import { verifyFile, verifyRequestOf } from '../../src/archive/verify.js';
+import { changeSourceFrom } from '../../src/index.js';
 import { archiveVectors } from '../support/archive-vectors.js';
+import { archiveBytes } from '../support/archives.js';
+import { changeRows } from '../support/change-rows.js';
 import { collect } from '../support/collect.js';
 import { failsWith, failureOf } from '../support/failures.js';
 
@@ -66,6 +69,25 @@ describe('an abort', () => {
       }
     });
   }
+
+  test('is heard in the middle of the events: no more of them is read', async () => {
+    const events = changeSourceFrom(changeRows(20_000));
+    const bytes = await archiveBytes({ events, compressionLevel: 0 });
+    const controller = new AbortController();
+    const reads: number[] = [];
+    const file: FileBytes = {
+      byteCount: bytes.length,
+      read: (offset, length) => {
+        reads.push(offset);
+        if (offset > bytes.length / 3 && offset < bytes.length / 2) controller.abort(reason);
+        return Promise.resolve(bytes.subarray(offset, offset + length));
+      },
+      close: () => Promise.resolve(),
+    };
+    const request = verifyRequestOf({ signal: controller.signal });
+    assert.equal(await failureOf(verifyFile(file, archiveLimitsOf({}), request)), reason);
+    assert.ok((reads.at(-1) ?? 0) < bytes.length / 2);
+  });
 
   test('is heard before the first read of a verification', async () => {
     const file: FileBytes = {

@@ -79,14 +79,24 @@ async function survivorsOf(
   target: Target,
   { text, mutants }: { readonly text: string; readonly mutants: readonly Mutant[] },
 ): Promise<readonly Mutant[]> {
+  const { only, tests: files } = target;
+  const usualMs = new Map<string, number>();
+  const unmeasured = [...files];
+  await Promise.all(
+    places.map(async (place) => {
+      for (let test = unmeasured.shift(); test !== undefined; test = unmeasured.shift()) {
+        usualMs.set(test, await place.measure(test, only));
+      }
+    }),
+  );
   const left = [...mutants];
   const survivors: Mutant[] = [];
   await Promise.all(
     places.map(async (place) => {
-      let tests = await place.measure(target.tests);
+      let tests = files;
       for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
         place.put(target.file, changed(text, mutant));
-        const killer = await place.findKiller(tests);
+        const killer = await place.findKiller(tests, { only, usualMs });
         // Most likely it kills the next one too.
         if (killer !== undefined) tests = [killer, ...tests.filter((test) => test !== killer)];
         else {

@@ -9,8 +9,16 @@ import pg from 'pg';
 import { type PostgresServer, startPostgres } from '../../dev/postgres-server.js';
 import { SERVER_VARIABLES } from '../support/server.js';
 
+/** What runs of unchanged code were. */
+export interface UsualRun {
+  /** A pattern for the names of the tests that count; all do without it. */
+  readonly only: string | undefined;
+  /** How long each test file takes. */
+  readonly usualMs: ReadonlyMap<string, number>;
+}
+
 /** How a run of test files ended. */
-export type Ending = 'passed' | 'failed' | 'timed out';
+type Ending = 'passed' | 'failed' | 'timed out';
 
 // A mutant may make a test wait for what never comes.
 const TIME_PER_USUAL_TIME = 4;
@@ -19,7 +27,6 @@ const LEAST_TIME_MS = 15_000;
 /** A copy of the files that git knows, and a Postgres for its tests from the first use on. */
 export class Workplace {
   readonly folder: string;
-  readonly #usualMs = new Map<string, number>();
   #server: Promise<PostgresServer> | undefined;
 
   constructor(root: string) {
@@ -39,29 +46,22 @@ export class Workplace {
     writeFileSync(path.join(this.folder, file), text);
   }
 
-  /**
-   * Runs the tests of unchanged code, and takes note of how long they take.
-   *
-   * @returns the files, quickest first
-   */
-  async measure(tests: readonly string[]): Promise<readonly string[]> {
-    this.#usualMs.clear();
-    for (const test of tests) {
-      const startedAt = performance.now();
-      const ending = await this.#run(test, 300_000);
-      if (ending !== 'passed') throw new Error(`${test} ${ending} on code that is not changed.`);
-      this.#usualMs.set(test, performance.now() - startedAt);
-    }
-    const usualMs = (test: string): number => this.#usualMs.get(test) ?? 0;
-    return [...tests].sort((a, b) => usualMs(a) - usualMs(b));
+  /** Runs a test file on code that is not changed, and gives how long it takes. */
+  async measure(test: string, only: string | undefined): Promise<number> {
+    const startedAt = performance.now();
+    const ending = await this.#run(test, { only, timeLimitMs: 300_000 });
+    if (ending !== 'passed') throw new Error(`${test} ${ending} on code that is not changed.`);
+    return performance.now() - startedAt;
   }
 
   /** Runs test files up to the first that does not pass, and gives that. */
-  async findKiller(tests: readonly string[]): Promise<string | undefined> {
+  async findKiller(
+    tests: readonly string[],
+    { only, usualMs }: UsualRun,
+  ): Promise<string | undefined> {
     for (const test of tests) {
-      const usualMs = this.#usualMs.get(test) ?? 0;
-      const ending = await this.#run(test, Math.max(LEAST_TIME_MS, usualMs * TIME_PER_USUAL_TIME));
-      if (ending !== 'passed') return test;
+      const timeLimitMs = Math.max(LEAST_TIME_MS, (usualMs.get(test) ?? 0) * TIME_PER_USUAL_TIME);
+      if ((await this.#run(test, { only, timeLimitMs })) !== 'passed') return test;
     }
     return undefined;
   }
@@ -72,10 +72,14 @@ export class Workplace {
     rmSync(this.folder, { recursive: true });
   }
 
-  async #run(test: string, timeLimitMs: number): Promise<Ending> {
+  async #run(
+    test: string,
+    { only, timeLimitMs }: { readonly only: string | undefined; readonly timeLimitMs: number },
+  ): Promise<Ending> {
     const needsServer = !/^test\/(unit|property)\//.test(test);
     const server = needsServer ? await (this.#server ??= startPostgres()) : undefined;
-    const args = ['--import=tsx', '--test-reporter=tap', `--test-timeout=${timeLimitMs}`, test];
+    const flags = ['--import=tsx', '--test-reporter=tap', `--test-timeout=${timeLimitMs}`];
+    const args = [...flags, ...(only === undefined ? [] : ['--test-name-pattern', only]), test];
     const child = spawn(process.execPath, args, {
       cwd: this.folder,
       stdio: ['ignore', 'pipe', 'ignore'],

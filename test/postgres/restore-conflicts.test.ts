@@ -71,8 +71,10 @@ test('F43 keep-existing keeps what is there and counts, report lists every confl
       eventId: eventIdOf(10),
       reason: 'other-content',
     });
-    const counted = await restore(pool, other, { onConflict: 'keep-existing' });
-    assert.deepEqual([counted.conflictCount, counted.conflicts.length], [150, 100]);
+    for (const dryRun of [true, false]) {
+      const counted = await restore(pool, other, { onConflict: 'keep-existing', dryRun });
+      assert.deepEqual([counted.conflictCount, counted.conflicts.length], [150, 100]);
+    }
   }));
 
 test('L18 an event twice: identical is counted, other content is a conflict', () =>

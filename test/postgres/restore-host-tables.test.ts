@@ -66,6 +66,31 @@ describe('a trigger', () => {
       const second = await restore(pool, TEXT);
       assert.deepEqual([second.newCount, second.presentCount], [0, 3]);
     }));
+
+  test('that puts rows elsewhere makes new ones also beside an event that came in meanwhile', () =>
+    withEmptyLog(async (db, pool) => {
+      await db.admin.query(`
+        CREATE TABLE elsewhere (LIKE sync_changes INCLUDING ALL) INHERITS (sync_changes);
+        GRANT SELECT, INSERT ON elsewhere TO ${db.appUser};
+        CREATE FUNCTION move_row() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN INSERT INTO elsewhere SELECT NEW.* ON CONFLICT DO NOTHING; RETURN NULL; END $$;
+        CREATE TRIGGER move_row BEFORE INSERT ON sync_changes FOR EACH ROW EXECUTE FUNCTION move_row()`);
+      let isIn = false;
+      const report = await restore(pool, TEXT + lineText(4), {
+        onConflict: 'keep-existing',
+        batchSize: 2,
+        onProgress: async ({ phase }) => {
+          if (phase !== 'write' || isIn) return;
+          isIn = true;
+          await db.insert([rowOf(3, { record_id: 'other' })]);
+        },
+      });
+      const { newCount, presentCount, conflictCount } = report;
+      assert.deepEqual(
+        { newCount, presentCount, conflictCount },
+        { newCount: 3, presentCount: 0, conflictCount: 1 },
+      );
+    }));
 });
 
 test('a policy that hides what it lets a user write fails the restore', () =>

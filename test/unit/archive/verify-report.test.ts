@@ -129,7 +129,7 @@ test('a step that finds what the archive is not is a problem; a file that cannot
   const report = reportOf();
   assert.equal(await report.guarded(async () => 7), 7);
   assert.equal(report.finish().ok, true);
-  const step = (error: Error) => (): Promise<never> => Promise.reject(error);
+  const step = (error: Error) => (): Promise<number> => Promise.reject(error);
   assert.equal(await report.guarded(step(invalid('cut'))), undefined);
   assert.deepEqual([report.finish().intact, report.finish().problemCount], [false, 1]);
   const place = { stage: 'read', rowCount: 0 } as const;

@@ -136,7 +136,7 @@ export const targets: readonly Target[] = [
       'test/postgres/row-security.test.ts',
       'test/postgres/settings-changed.test.ts',
       'test/postgres/snapshot.test.ts',
-      'test/fault/failing-client.test.ts',
+      'test/fault/dirty-client.test.ts',
     ],
     byHand: [
       ['await checkLog(client, this.#request, this.place);', ''],

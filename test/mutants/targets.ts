@@ -156,6 +156,7 @@ export const targets: readonly Target[] = [
       'test/postgres/session-changed.test.ts',
       'test/fault/another-session.test.ts',
       'test/fault/restore-commit.test.ts',
+      'test/fault/restore.test.ts',
     ],
     byHand: [
       ['await this.#answered(checkLog(this.#leased, this.#scope, place));', ''],

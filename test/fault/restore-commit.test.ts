@@ -80,3 +80,12 @@ test('an abort while the answer to COMMIT is waited for changes nothing: it is t
     assert.equal(newCount, 2);
     assert.equal(await countRows(db), 2);
   }));
+
+test('a COMMIT that is not answered in time leaves it unknown', () =>
+  withEmptyLog(async (db, pool) => {
+    await atCommit(db, 'PERFORM pg_sleep(10)');
+    const restoring = restore(pool, TEXT, { stallTimeoutMs: 500 });
+    const { details } = await failsWith(restoring, 'BACKUP_COMMIT_UNKNOWN');
+    assert.equal(details.lineCount, 2);
+    await assertReusable(pool);
+  }));

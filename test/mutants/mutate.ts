@@ -124,7 +124,7 @@ function isText(node: ts.Node): boolean {
   if (ts.isTypeNode(node) || ts.isImportDeclaration(node)) return true;
   if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return true;
   if (ts.isVariableDeclaration(node) || ts.isFunctionDeclaration(node)) {
-    return /(message|texts?|advice)$/i.test(node.name?.getText() ?? '');
+    return /^more$|(message|texts?|advice)$/i.test(node.name?.getText() ?? '');
   }
   const { parent } = node;
   if (!ts.isNewExpression(parent) || !parent.arguments?.includes(node as ts.Expression))

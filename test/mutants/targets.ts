@@ -69,7 +69,11 @@ export const targets: readonly Target[] = [
     file: 'src/postgres/session-settings.ts',
     group: 'tenancy',
     only: oneLane,
-    tests: ['test/postgres/transaction-settings.test.ts', 'test/postgres/session-changed.test.ts'],
+    tests: [
+      'test/postgres/transaction-settings.test.ts',
+      'test/postgres/session-changed.test.ts',
+      'test/fault/role-timeouts.test.ts',
+    ],
     byHand: [["  row_security: 'on',", '']],
   },
   {

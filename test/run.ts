@@ -15,7 +15,14 @@ const TIME_LIMIT_FLAG = '--test-timeout=';
 // From Node 24 on, its limit holds for tests, and no longer for a file whose tests are over.
 const SILENCE_PER_TIME_LIMIT = 1.5;
 // These need no server, and are quicker without one.
-const SERVERLESS = ['test/unit/', 'test/property/', 'test/types/', 'test/archive/', 'test/sweep/'];
+const SERVERLESS = [
+  'test/unit/',
+  'test/property/',
+  'test/types/',
+  'test/archive/',
+  'test/sweep/',
+  'test/mutants/',
+];
 
 /** Test files below test/, as paths with `/` from the project's folder. */
 async function findTestFiles(): Promise<readonly string[]> {

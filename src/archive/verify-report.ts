@@ -43,7 +43,7 @@ export class Report implements LineProblems {
 
   addOfLine(problem: BackupError, { lineNumber, byteOffset }: LineStart): void {
     this.#isIntact = false;
-    const inLine = 'byteOffset' in problem.details ? (problem.details.byteOffset ?? 0) : 0;
+    const { byteOffset: inLine = 0 } = problem.details as Partial<ArchiveProblem>;
     const place = { entry: 'events.jsonl', lineNumber, byteOffset: byteOffset + inLine };
     this.#list(problem, place);
   }

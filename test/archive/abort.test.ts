@@ -12,7 +12,10 @@ import { archiveLimitsOf } from '../../src/archive/archive-limits.js';
 import type { FileBytes } from '../../src/archive/file-bytes.js';
 import { openArchive, verifyArchive } from '../../src/archive/index.js';
 import { verifyFile, verifyRequestOf } from '../../src/archive/verify.js';
+import { changeSourceFrom } from '../../src/index.js';
 import { archiveVectors } from '../support/archive-vectors.js';
+import { archiveBytes } from '../support/archives.js';
+import { changeRows } from '../support/change-rows.js';
 import { collect } from '../support/collect.js';
 import { failsWith, failureOf } from '../support/failures.js';
 
@@ -33,31 +36,67 @@ describe('an abort', () => {
     assert.equal(await failureOf(collect(archive.lines({ signal }))), reason);
   });
 
-  test('is heard at every read of a verification, also at the last', async () => {
-    const bytes = bytesOf('good-plain');
-    for (let aborting = 0; ; aborting += 1) {
-      const controller = new AbortController();
-      let reads = 0;
-      const file: FileBytes = {
-        byteCount: bytes.length,
-        read: (offset, length) => {
-          if (reads === aborting) controller.abort(reason);
-          reads += 1;
-          return Promise.resolve(bytes.subarray(offset, offset + length));
-        },
-        close: () => Promise.resolve(),
-      };
-      const request = verifyRequestOf({ signal: controller.signal });
-      const outcome = await verifyFile(file, archiveLimitsOf({}), request).catch(
-        (error: unknown) => error,
-      );
-      if (!controller.signal.aborted) {
-        assert.equal((outcome as { ok: boolean }).ok, true);
-        assert.ok(aborting > 8);
-        break;
+  for (const [name, isOk, leastReads] of [
+    ['good-plain', true, 8],
+    ['good-empty-log', true, 4],
+    ['ENTRY_MISSING-C12-no-events', false, 2],
+    ['ARCHIVE_INVALID-C1-jsonl', false, 0],
+  ] as const) {
+    test(`is heard at every read of a verification, also at the last: ${name}`, async () => {
+      const bytes = bytesOf(name);
+      for (let aborting = 0; ; aborting += 1) {
+        const controller = new AbortController();
+        let reads = 0;
+        const file: FileBytes = {
+          byteCount: bytes.length,
+          read: (offset, length) => {
+            if (reads === aborting) controller.abort(reason);
+            reads += 1;
+            return Promise.resolve(bytes.subarray(offset, offset + length));
+          },
+          close: () => Promise.resolve(),
+        };
+        const request = verifyRequestOf({ signal: controller.signal });
+        const outcome = await verifyFile(file, archiveLimitsOf({}), request).catch(
+          (error: unknown) => error,
+        );
+        if (!controller.signal.aborted) {
+          assert.equal((outcome as { ok: boolean }).ok, isOk);
+          assert.ok(aborting > leastReads);
+          break;
+        }
+        assert.equal(outcome, reason, `at read ${aborting}`);
       }
-      assert.equal(outcome, reason, `at read ${aborting}`);
-    }
+    });
+  }
+
+  test('is heard in the middle of the events: no more of them is read', async () => {
+    const events = changeSourceFrom(changeRows(20_000));
+    const bytes = await archiveBytes({ events, compressionLevel: 0 });
+    const controller = new AbortController();
+    const reads: number[] = [];
+    const file: FileBytes = {
+      byteCount: bytes.length,
+      read: (offset, length) => {
+        reads.push(offset);
+        if (offset > bytes.length / 3 && offset < bytes.length / 2) controller.abort(reason);
+        return Promise.resolve(bytes.subarray(offset, offset + length));
+      },
+      close: () => Promise.resolve(),
+    };
+    const request = verifyRequestOf({ signal: controller.signal });
+    assert.equal(await failureOf(verifyFile(file, archiveLimitsOf({}), request)), reason);
+    assert.ok((reads.at(-1) ?? 0) < bytes.length / 2);
+  });
+
+  test('is heard before the first read of a verification', async () => {
+    const file: FileBytes = {
+      byteCount: 100,
+      read: () => assert.fail('it was read'),
+      close: () => Promise.resolve(),
+    };
+    const request = verifyRequestOf({ signal: AbortSignal.abort(reason) });
+    assert.equal(await failureOf(verifyFile(file, archiveLimitsOf({}), request)), reason);
   });
 
   test('is heard at every line, also at the last', async () => {

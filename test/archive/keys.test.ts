@@ -72,6 +72,15 @@ describe('trustedKeys', () => {
     assert.ok((await failureOf(unasked)) instanceof TypeError);
   });
 
+  test('refuses a requireSignature that is no boolean: none would be required', async () => {
+    const { publicKey } = generateKeyPairSync('ed25519');
+    for (const requireSignature of ['', 0, null, 'no'] as unknown as boolean[]) {
+      const options = { trustedKeys: [publicKey], requireSignature };
+      assert.ok((await failureOf(verifyArchive(zip, options))) instanceof TypeError);
+      assert.ok((await failureOf(openArchive(zip, options))) instanceof TypeError);
+    }
+  });
+
   test('refuses a text of more than one key, and a certificate', async () => {
     const [first, second] = [1, 2].map(() =>
       generateKeyPairSync('ed25519').publicKey.export({ format: 'pem', type: 'spki' }).toString(),

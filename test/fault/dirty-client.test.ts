@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { STRANGER, USER, eventIdsOf, eventIdsUpTo, fillLog } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
-import { assertReusable } from '../support/failures.js';
+import { assertReusable, failsWith } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
 
 const PREVIOUS: readonly (readonly [how: string, statements: readonly string[]])[] = [
@@ -51,6 +51,27 @@ for (const lane of lanes) {
       await lane.export(pool, { userId: USER }).text();
       assert.deepEqual((await pool.query(named)).rows, [{ seven: 7 }]);
       assert.deepEqual((await pool.query('SHOW work_mem')).rows, [{ work_mem: '7MB' }]);
+      await assertReusable(pool);
+    }));
+
+  test(`${lane.name}: F5 a COMMIT after which a transaction is open is no success, and its client is destroyed`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      await fillLog(db, { rowCount: 5 });
+      const pool = db.pool();
+      // As whatever stands between might do, or a host's own instrumentation.
+      pool.on('connect', (client) => {
+        const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+        const chained = (text: unknown, ...rest: unknown[]): unknown =>
+          query(text === 'COMMIT' ? 'COMMIT AND CHAIN' : text, ...rest);
+        client.query = chained as typeof client.query;
+      });
+      const error = await failsWith(
+        lane.export(pool, { userId: USER }).text(),
+        'BACKUP_SOURCE_FAILED',
+      );
+      assert.deepEqual([error.details.stage, error.details.rowCount], ['end', 5]);
+      assert.equal(pool.totalCount, 0);
       await assertReusable(pool);
     }));
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { migrateSyncChanges } from '../../src/postgres/index.js';
 import { USER, fillLog } from '../support/change-log.js';
 import { type TestDatabase, withDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
@@ -103,4 +104,35 @@ for (const lane of lanes) {
         await assertReusable(pool);
       }));
   }
+
+  test(`${lane.name}: F3 a database in another encoding than UTF-8 is refused before the first byte`, () =>
+    withDatabase(async (db) => {
+      const name = `${db.name}_ascii`;
+      const { rows } = await db.admin.query<{ server_version_num: string }>(
+        'SHOW server_version_num',
+      );
+      // The built-in provider, with which the tests' servers begin from 17 on, knows UTF-8 alone.
+      const provider = Number(rows[0]?.server_version_num) < 170_000 ? '' : 'LOCALE_PROVIDER libc';
+      await db.admin.query(
+        `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'SQL_ASCII' ${provider} LC_COLLATE 'C' LC_CTYPE 'C'`,
+      );
+      const url = new URL(db.url('admin'));
+      url.pathname = `/${name}`;
+      const pool = db.pool({ connectionString: url.href });
+      try {
+        await migrateSyncChanges(pool);
+        const options = { userId: USER, rowSecurity: 'explicit-filter-only' } as const;
+        const running = lane.export(pool, options);
+        const error = await failsWith(running.ready(), 'BACKUP_SOURCE_FAILED');
+        assert.deepEqual(error.details, {
+          stage: 'check',
+          rowCount: 0,
+          relation: 'public.sync_changes',
+        });
+        await assertReusable(pool);
+      } finally {
+        await pool.end();
+        await db.admin.query(`DROP DATABASE ${name}`);
+      }
+    }));
 }

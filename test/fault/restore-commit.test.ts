@@ -47,3 +47,46 @@ test('a backend that is told to end during COMMIT leaves it unknown', () =>
     assert.equal(await countRows(db), 0);
     await assertReusable(pool);
   }));
+
+test('a COMMIT that the server answers with ROLLBACK is a failure, and nothing of it stays', () =>
+  withEmptyLog(async (db, pool) => {
+    // What the server does with a transaction that has failed, which is no error to the driver.
+    pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+      const undone = (text: unknown, ...rest: unknown[]): unknown =>
+        query(text === 'COMMIT' ? 'ROLLBACK' : text, ...rest);
+      client.query = undone as typeof client.query;
+    });
+    const error = await failsWith(restore(pool, TEXT), 'BACKUP_SINK_FAILED');
+    assert.deepEqual([error.details.stage, error.details.lineCount], ['commit', 2]);
+    assert.equal(await countRows(db), 0);
+  }));
+
+test('an abort while the answer to COMMIT is waited for changes nothing: it is told which it was', () =>
+  withEmptyLog(async (db, pool) => {
+    await atCommit(db, 'PERFORM pg_sleep(0.2)');
+    const controller = new AbortController();
+    pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+      const aborting = (text: unknown, ...rest: unknown[]): unknown => {
+        const answer = query(text, ...rest);
+        if (text === 'COMMIT') controller.abort(new Error('enough'));
+        return answer;
+      };
+      client.query = aborting as typeof client.query;
+    });
+    const { newCount } = await restore(pool, TEXT, { signal: controller.signal });
+    assert.ok(controller.signal.aborted);
+    assert.equal(newCount, 2);
+    assert.equal(await countRows(db), 2);
+  }));
+
+test('a COMMIT that is not answered in time leaves it unknown', () =>
+  withEmptyLog(async (db, pool) => {
+    // For each of two rows; not for longer, since before version 14 nobody ends it.
+    await atCommit(db, 'PERFORM pg_sleep(0.6)');
+    const restoring = restore(pool, TEXT, { stallTimeoutMs: 500 });
+    const { details } = await failsWith(restoring, 'BACKUP_COMMIT_UNKNOWN');
+    assert.equal(details.lineCount, 2);
+    await assertReusable(pool);
+  }));

@@ -7,7 +7,7 @@ import { type Archive, createUpcaster } from '../../src/index.js';
 import { openArchive } from '../../src/archive/index.js';
 import { pgExportStream } from '../../src/postgres/index.js';
 import { sampleRows, writeRows } from '../../dev/sample-log.js';
-import { STRANGER, USER, eventIdsOf, linesOf } from '../support/change-log.js';
+import { STRANGER, USER, eventIdsOf, linesOf, rowOf } from '../support/change-log.js';
 import { archiveBytes } from '../support/archives.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
@@ -204,14 +204,42 @@ test('upcast on the way in: older rows of the log count as the same once they ar
     assert.deepEqual([details.lineNumber, details.conflictCount], [1, 1]);
   }));
 
-test('1,200 older rows are compared page by page', () =>
-  withEmptyLog(async (_db, pool) => {
+test("upcast on the way in: another user's older row of the same id is not held for the user's", () =>
+  withEmptyLog(async (db) => {
+    await db.admin.query('ALTER TABLE sync_changes DROP CONSTRAINT sync_changes_pkey');
+    const data = '{"title": "canary"}';
+    await db.insert([
+      rowOf(1, { data: '{"title": "other"}' }),
+      rowOf(1, { data, user_id: STRANGER }),
+    ]);
+    const upcaster = createUpcaster({ current: 2, steps: { 1: (line) => line } });
+    const options = { upcaster, rowSecurity: 'explicit-filter-only' } as const;
+    const theirs = await restore(db.admin, lineText(1), { ...options, userId: STRANGER });
+    assert.equal(theirs.presentCount, 1);
+    const running = restore(db.admin, lineText(1), options);
+    const { details } = await failsWith(running, 'BACKUP_RESTORE_CONFLICT');
+    assert.deepEqual([details.reason, details.lineNumber], ['other-content', 1]);
+    assert.equal(await countRows(db), 2);
+  }));
+
+test('1,200 older rows are compared page by page, in whatever order they lie', () =>
+  withEmptyLog(async (db, pool) => {
     const upcaster = createUpcaster({
       current: 2,
       steps: { 1: (line) => ({ ...line, data: { upcast: line.id } }) },
     });
     const text = Array.from({ length: 1_200 }, (_, index) => lineText(index + 1)).join('');
     await restore(pool, text);
-    assert.equal((await restore(pool, text, { upcaster })).presentCount, 1_200);
+    await db.admin.query(`
+      CREATE TEMPORARY TABLE kept AS TABLE sync_changes;
+      TRUNCATE sync_changes;
+      INSERT INTO sync_changes SELECT * FROM kept ORDER BY created_at DESC;
+      DROP TABLE kept;
+      ANALYZE sync_changes`);
+    // In batches too, and twice in one session.
+    for (const batchSize of [undefined, 500, 500]) {
+      const { presentCount } = await restore(pool, text, { upcaster, batchSize });
+      assert.equal(presentCount, 1_200);
+    }
     await assertReusable(pool);
   }));

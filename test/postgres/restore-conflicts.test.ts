@@ -71,14 +71,18 @@ test('F43 keep-existing keeps what is there and counts, report lists every confl
       eventId: eventIdOf(10),
       reason: 'other-content',
     });
-    const counted = await restore(pool, other, { onConflict: 'keep-existing' });
-    assert.deepEqual([counted.conflictCount, counted.conflicts.length], [150, 100]);
+    for (const dryRun of [true, false]) {
+      const counted = await restore(pool, other, { onConflict: 'keep-existing', dryRun });
+      assert.deepEqual([counted.conflictCount, counted.conflicts.length], [150, 100]);
+    }
   }));
 
 test('L18 an event twice: identical is counted, other content is a conflict', () =>
   withEmptyLog(async (db, pool) => {
     const report = await restore(pool, TEXT + lineText(2));
     assert.deepEqual([report.newCount, report.repeatedCount, report.conflictCount], [3, 1, 0]);
+    const again = await restore(pool, TEXT + lineText(2));
+    assert.deepEqual([again.newCount, again.presentCount, again.repeatedCount], [0, 3, 1]);
     const text = lineText(4) + lineText(4, { data: '{"title": "other"}' });
     const { details } = await failsWith(restore(pool, text), 'BACKUP_RESTORE_CONFLICT');
     assert.deepEqual(details, {
@@ -91,6 +95,24 @@ test('L18 an event twice: identical is counted, other content is a conflict', ()
     const kept = await restore(pool, text, { onConflict: 'keep-existing' });
     assert.deepEqual([kept.newCount, kept.conflictCount], [1, 1]);
     assert.equal(await exportOf(pool), TEXT + lineText(4));
+  }));
+
+test('L18 an event twice is a conflict whatever of it differs', () =>
+  withEmptyLog(async (db, pool) => {
+    await db.admin.query('ALTER TABLE sync_changes ADD actor jsonb');
+    const log = { extraColumns: { actor: 'actor' } };
+    const first = lineText(2);
+    for (const [what, members] of [...CHANGES, ['an extra column', { actor: '1.0' }]] as const) {
+      const { details } = await failsWith(
+        restore(pool, first + lineText(2, members), { log }),
+        'BACKUP_RESTORE_CONFLICT',
+      );
+      assert.deepEqual([details.reason, details.lineNumber], ['repeated', 2], what);
+    }
+    const [one, same] = ['1.0', '1.00'].map((actor) => lineText(3, { actor }));
+    await failsWith(restore(pool, one! + same!, { log }), 'BACKUP_RESTORE_CONFLICT');
+    assert.equal(await countRows(db), 0);
+    assert.equal((await restore(pool, one! + one!, { log })).repeatedCount, 1);
   }));
 
 test('into an empty log and into one that is not: the same report and the same rows', () =>
@@ -160,6 +182,26 @@ for (const onConflict of ['stop', 'keep-existing', 'report'] as const) {
       assert.doesNotMatch(error.message + JSON.stringify(error), /user-/);
       assert.equal(await countRows(db), 1);
       await assertReusable(pool);
+    }));
+}
+
+for (const data of ['{"title": "canary"}', '{"title": "theirs"}']) {
+  test(`F42 where the filter alone tells whose rows are whose, another user's event is nobody else's: ${data}`, () =>
+    withEmptyLog(async (db) => {
+      await db.insert([rowOf(2, { user_id: STRANGER, data })]);
+      // With a row of the user's own each line is planned; without one all are first taken for new.
+      for (const own of [[], [rowOf(9)]]) {
+        await db.insert(own);
+        for (const onConflict of ['stop', 'keep-existing', 'report'] as const) {
+          const options = { onConflict, rowSecurity: 'explicit-filter-only' } as const;
+          const { details } = await failsWith(
+            restore(db.admin, TEXT, options),
+            'BACKUP_RESTORE_CONFLICT',
+          );
+          assert.deepEqual([details.reason, details.lineNumber], ['unavailable', 2]);
+          assert.equal(await countRows(db), 1 + own.length);
+        }
+      }
     }));
 }
 

@@ -31,9 +31,12 @@ describe('a trigger', () => {
         withEmptyLog(async (db, pool) => {
           await db.admin.query(triggerSql(body));
           const options = { batchSize, rowSecurity: 'explicit-filter-only' } as const;
-          const error = await failsWith(restore(pool, TEXT, options), 'BACKUP_SINK_FAILED');
-          assert.equal(error.details.stage, 'write');
-          assert.equal(await countRows(db), 0);
+          // Also as one to whom no policy applies, which would refuse some of it.
+          for (const role of [pool, db.admin]) {
+            const error = await failsWith(restore(role, TEXT, options), 'BACKUP_SINK_FAILED');
+            assert.equal(error.details.stage, 'write');
+            assert.equal(await countRows(db), 0);
+          }
           await assertReusable(pool);
         }));
     }
@@ -43,7 +46,8 @@ describe('a trigger', () => {
     withEmptyLog(async (db, pool) => {
       await db.admin.query(`ALTER TABLE sync_changes ADD received_at timestamptz;
         ${triggerSql('NEW.received_at := clock_timestamp();')}`);
-      assert.equal((await restore(pool, TEXT)).newCount, 3);
+      const { newCount, repeatedCount } = await restore(pool, TEXT + lineText(2));
+      assert.deepEqual([newCount, repeatedCount], [3, 1]);
       assert.equal(await exportOf(pool), TEXT);
       assert.equal((await restore(pool, TEXT + lineText(4))).presentCount, 3);
     }));
@@ -61,6 +65,31 @@ describe('a trigger', () => {
       assert.equal(await exportOf(pool), TEXT);
       const second = await restore(pool, TEXT);
       assert.deepEqual([second.newCount, second.presentCount], [0, 3]);
+    }));
+
+  test('that puts rows elsewhere makes new ones also beside an event that came in meanwhile', () =>
+    withEmptyLog(async (db, pool) => {
+      await db.admin.query(`
+        CREATE TABLE elsewhere (LIKE sync_changes INCLUDING ALL) INHERITS (sync_changes);
+        GRANT SELECT, INSERT ON elsewhere TO ${db.appUser};
+        CREATE FUNCTION move_row() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN INSERT INTO elsewhere SELECT NEW.* ON CONFLICT DO NOTHING; RETURN NULL; END $$;
+        CREATE TRIGGER move_row BEFORE INSERT ON sync_changes FOR EACH ROW EXECUTE FUNCTION move_row()`);
+      let isIn = false;
+      const report = await restore(pool, TEXT + lineText(4), {
+        onConflict: 'keep-existing',
+        batchSize: 2,
+        onProgress: async ({ phase }) => {
+          if (phase !== 'write' || isIn) return;
+          isIn = true;
+          await db.insert([rowOf(3, { record_id: 'other' })]);
+        },
+      });
+      const { newCount, presentCount, conflictCount } = report;
+      assert.deepEqual(
+        { newCount, presentCount, conflictCount },
+        { newCount: 3, presentCount: 0, conflictCount: 1 },
+      );
     }));
 });
 
@@ -173,7 +202,7 @@ describe('a column of another type', () => {
     test(`that would hold another value is an error: ${alter}`, () =>
       withEmptyLog(async (db, pool) => {
         await db.admin.query(`ALTER TABLE sync_changes ${alter}`);
-        const text = lineText(2, members);
+        const text = lineText(2, members) + lineText(3, members);
         for (const dryRun of [true, false]) {
           const given = { ...options('extra', extra && 'more'), dryRun };
           const { details } = await failsWith(restore(pool, text, given), 'BACKUP_SINK_FAILED');
@@ -205,10 +234,13 @@ describe('a column of another type', () => {
       withEmptyLog(async (db, pool) => {
         await db.admin.query(`ALTER TABLE sync_changes ${alter}`);
         const given = options('extra', extra && 'more');
-        const text = lineText(2, members).replace('"data":{},', '');
-        assert.equal((await restore(pool, lineText(2, members), given)).newCount, 1);
+        // Beside a line that has nothing for an extra column.
+        const before = extra === undefined ? [] : [lineText(1)];
+        const lines = [...before, lineText(2, members)];
+        const text = lines.join('').replace('"data":{},', '');
+        assert.equal((await restore(pool, lines.join(''), given)).newCount, lines.length);
         assert.equal(await exportOf(pool, USER, given.log), text);
-        assert.equal((await restore(pool, text, given)).presentCount, 1);
+        assert.equal((await restore(pool, text, given)).presentCount, lines.length);
       }));
   }
 
@@ -221,6 +253,13 @@ describe('a column of another type', () => {
       assert.equal(await exportOf(pool, USER, given.log), text);
     }));
 });
+
+test('a line without data is a row without data', () =>
+  withEmptyLog(async (db, pool) => {
+    await restore(pool, lineText(1).replace('"data":{"title": "canary"},', ''));
+    const { rows } = await db.admin.query('SELECT data FROM sync_changes');
+    assert.deepEqual(rows, [{ data: null }]);
+  }));
 
 test('a column that stands for two members is a TypeError: one of the values would be lost', () =>
   withEmptyLog(async (db, pool) => {

@@ -21,6 +21,18 @@ import { lanes } from '../support/lanes.js';
 import { insertRowsQuery } from '../../dev/row-text.js';
 
 for (const lane of lanes) {
+  test(`${lane.name}: F20 the log is read, and looked at before, in one snapshot that writes nothing`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      await fillLog(db, { rowCount: 5 });
+      await db.admin.query(`
+        CREATE POLICY so ON sync_changes AS RESTRICTIVE USING (
+          current_setting('transaction_isolation') = 'repeatable read'
+          AND current_setting('transaction_read_only') = 'on')`);
+      const text = await lane.export(db.pool(), { userId: USER }).text();
+      assert.deepEqual(eventIdsOf(text), eventIdsUpTo(5));
+    }));
+
   test(`${lane.name}: F20 what is written, changed and deleted after the first row is not in the export`, () =>
     withDatabase(async (db) => {
       await db.createChangeLog();

@@ -46,7 +46,10 @@ const lanes: Readonly<Record<string, (places: readonly Place[]) => unknown>> = {
   },
   TupleOrder(places) {
     const order = new TupleOrder();
-    const rows = places.map(([time, id]) => tupleRow({ id, createdAt: microsOf(time) }));
+    // What comes after the id rises all the same, and has no say.
+    const rows = places.map(([time, id], index) =>
+      tupleRow({ id, createdAt: microsOf(time), appId: 'a'.repeat(index + 1) }),
+    );
     let lineNumber = 0;
     const fieldCount = fieldsOf(tupleRow()).length;
     const frames = new CopyFrames(fieldCount, (tuple) => {

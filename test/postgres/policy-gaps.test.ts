@@ -50,6 +50,30 @@ const GAPS: readonly Gap[] = [
         USING (record_id <> (SELECT current_setting('App.Team.Id', true)))`,
   },
   {
+    name: 'no policy but one of another table',
+    sql: () => `
+      DROP POLICY ${OWNER} ON sync_changes;
+      CREATE TABLE other (user_id text);
+      CREATE POLICY anybody ON other USING (true)`,
+  },
+  {
+    name: 'a restrictive policy on two settings, of which the role has the first',
+    setting: 'app.team',
+    sql: (db) => `
+      ALTER ROLE ${db.appUser} SET app.tenant = 't1';
+      CREATE POLICY tenant ON sync_changes AS RESTRICTIVE
+        USING (current_setting('app.tenant', true) = 't1' AND current_setting('app.team', true) = 'red')`,
+  },
+  {
+    // As every setting of a host's own is once a transaction that had set it is over.
+    name: 'a restrictive policy on a setting that is there and empty',
+    setting: 'app.tenant',
+    sql: (db) => `
+      ALTER ROLE ${db.appUser} SET app.tenant = '';
+      CREATE POLICY tenant ON sync_changes AS RESTRICTIVE
+        USING (current_setting('app.tenant', true) = 't1')`,
+  },
+  {
     name: 'a single policy on another setting',
     setting: 'app.user',
     sql: () =>

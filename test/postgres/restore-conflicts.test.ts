@@ -52,6 +52,21 @@ test('other member order and spacing of data is the same content', () =>
     assert.equal(report.presentCount, 1);
   }));
 
+test('rows that an export writes alike are the same: versions below 1, and no data in any form', () =>
+  withEmptyLog(async (db, pool) => {
+    await db.insert([
+      rowOf(1, { schema_version: 0 }),
+      rowOf(2, { data: 'null' }),
+      rowOf(3, { data: '{}', field_timestamps: 'null' }),
+      rowOf(4, { data: null, field_timestamps: '{}' }),
+    ]);
+    await db.admin.query(`
+      ALTER TABLE sync_changes ALTER schema_version DROP NOT NULL;
+      UPDATE sync_changes SET schema_version = NULL WHERE record_id = 'row-2'`);
+    const report = await restore(pool, await exportOf(pool));
+    assert.deepEqual([report.newCount, report.presentCount], [0, 4]);
+  }));
+
 test('F43 keep-existing keeps what is there and counts, report lists every conflict', () =>
   withEmptyLog(async (_db, pool) => {
     await restore(pool, lineText(2, { data: '{"title": "mine"}' }));

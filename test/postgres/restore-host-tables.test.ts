@@ -302,3 +302,24 @@ test('a conflict in a later batch says that the batches before it stay', () =>
     assert.match(error.message, /are committed/);
     assert.equal(await countRows(db), 3);
   }));
+
+test('another restore of the user is waited for beyond stallTimeoutMs: silence is no failure of the database', () =>
+  withEmptyLog(async (db, pool) => {
+    const other = await db.admin.connect();
+    try {
+      await other.query('BEGIN');
+      await other.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `backup-streams/restore/public.sync_changes/${USER}`,
+      ]);
+      const done = other.query('SELECT pg_sleep(1); COMMIT');
+      let isDone = false;
+      const restoring = restore(pool, TEXT, { stallTimeoutMs: 300 }).then((report) => {
+        assert.ok(isDone);
+        return report;
+      });
+      await Promise.all([done.then(() => (isDone = true)), restoring]);
+      assert.equal((await restoring).newCount, 3);
+    } finally {
+      other.release();
+    }
+  }));

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import pg from 'pg';
 
 import { waitForBackend } from '../support/backends.js';
-import { createTestDatabase, withDatabase } from '../support/database.js';
+import { type TestDatabase, createTestDatabase, withDatabase } from '../support/database.js';
+import { sharedServer } from '../support/server.js';
 import type { RowText } from '../../dev/row-text.js';
 
 const ROW: RowText = {
@@ -88,19 +89,63 @@ test('a query that runs on without its client fails the test', async () => {
   await query;
 });
 
-test('after the end neither the database nor its role exists', async () => {
-  const db = await createTestDatabase();
-  const { name, appUser } = db;
-  await db.dispose();
-  const client = new pg.Client({ connectionString: db.url('admin').replace(name, 'postgres') });
+/** How many databases and roles of that name there are. */
+async function countNamed(db: TestDatabase): Promise<object> {
+  const client = new pg.Client({ connectionString: (await sharedServer()).superuserUrl });
   await client.connect();
-  const { rows } = await client.query(
+  const { rows } = await client.query<object>(
     `SELECT (SELECT count(*)::int FROM pg_database WHERE datname = $1) AS databases,
             (SELECT count(*)::int FROM pg_roles WHERE rolname = $2) AS roles`,
-    [name, appUser],
+    [db.name, db.appUser],
   );
   await client.end();
-  assert.deepEqual(rows, [{ databases: 0, roles: 0 }]);
+  return rows[0] ?? {};
+}
+
+test('after the end neither the database nor its role exists, on a server that stays', async () => {
+  const db = await createTestDatabase({ server: await sharedServer() });
+  await db.dispose();
+  assert.deepEqual(await countNamed(db), { databases: 0, roles: 0 });
+});
+
+test('what changes more of a database than can be emptied leaves none behind', async () => {
+  for (const change of [
+    'CREATE PUBLICATION everything FOR ALL TABLES',
+    `ALTER DATABASE {name} SET work_mem = '7MB'`,
+    'CREATE CAST (text AS bytea) WITH INOUT',
+    'GRANT CREATE ON DATABASE {name} TO PUBLIC',
+    'ALTER FUNCTION lower(text) COST 7',
+  ]) {
+    const db = await createTestDatabase();
+    await db.admin.query(change.replace('{name}', db.name));
+    await db.dispose();
+    assert.deepEqual(await countNamed(db), { databases: 0, roles: 0 }, change);
+  }
+});
+
+test('a database that a test has left is like new for the next one, but for the role', async () => {
+  const left = await createTestDatabase();
+  await left.createChangeLog();
+  await left.insert([ROW]);
+  await left.admin
+    .query(`CREATE SCHEMA traps; CREATE EXTENSION citext; CREATE TYPE public.mood AS ENUM ();
+    GRANT CREATE ON SCHEMA public TO ${left.appUser}; ALTER ROLE ${left.appUser} SET work_mem = '7MB'`);
+  await left.dispose();
+  const next = await createTestDatabase();
+  assert.notEqual(next.appUser, left.appUser);
+  const server = await sharedServer();
+  assert.equal(next.name === left.name, server.pid !== undefined);
+  const { rows } = await next.admin.query(
+    `SELECT (SELECT count(*)::int FROM pg_class WHERE relnamespace = 'public'::regnamespace) AS relations,
+            (SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace WHERE nspname !~ '^pg_') AS schemas,
+            (SELECT count(*)::int FROM pg_extension WHERE extname = 'citext') AS extensions,
+            has_schema_privilege($1, 'public', 'USAGE') AS usage`,
+    [next.appUser],
+  );
+  const schemas = 'information_schema public';
+  assert.deepEqual(rows, [{ relations: 0, schemas, extensions: 0, usage: true }]);
+  await next.createChangeLog();
+  await next.dispose();
 });
 
 test('the error of a test wins over what it leaked', async () => {

@@ -11,6 +11,7 @@ import type { ExportSummary } from '../format/summary.js';
 import { canonicalTimestamp } from '../format/timestamp.js';
 import type { ChangeSource } from '../stream/change-source.js';
 import { RunningSha256, takeOverDigest } from '../stream/digest.js';
+import { pushedChunks } from '../stream/pushed-chunks.js';
 import { integerOption, refuseUnknown } from '../options.js';
 import { identified } from './archive-id.js';
 import { limitExceeded } from './archive-invalid.js';
@@ -223,10 +224,10 @@ function readBack(manifestBytes: Uint8Array): Manifest {
 }
 
 async function* tallied(
-  chunks: AsyncIterable<unknown>,
+  events: EventBytes,
   tally: SegmentTally,
 ): AsyncGenerator<Buffer, void, undefined> {
-  for await (const chunk of chunks) {
+  for await (const chunk of pushedChunks(events)) {
     if (!(chunk instanceof Uint8Array)) throw new TypeError('events must be a Readable of bytes');
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     tally.add(bytes);

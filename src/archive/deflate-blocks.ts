@@ -13,8 +13,16 @@ const windowBits = 14;
 // What a block of a log becomes fits, mostly, and what does not takes several. An output as long as its block
 // would let memory outside of V8's heap grow so fast that V8 collects all of it half as often again.
 const outputBytes = 384 * 1024;
-// As many as libuv has threads by default; each holds a block and its output.
-const maxInFlight = 4;
+// One more than libuv has threads by default, for the block that is being written; each holds a block and
+// its output.
+const maxInFlight = 5;
+
+/** How {@link deflateBlocks} deflates, and where to. */
+export interface DeflateBlocksOptions {
+  readonly level: CompressionLevel;
+  /** Takes what comes out, in order, and settles when it takes more. */
+  readonly write: (deflated: Uint8Array) => Promise<void>;
+}
 
 /**
  * Deflates bytes as one raw stream (RFC 1951). Each block is deflated on its own with the end of the
@@ -23,32 +31,46 @@ const maxInFlight = 4;
  * two cores this takes 57 % of the time of one zlib stream with the same window, and the result is
  * 0.01 % larger. A block that deflates to less than readers take for a bomb is stored.
  *
- * @param chunks - read no further ahead than four blocks
+ * Blocks are read and deflated while others are being written: a file is written by the same threads,
+ * so that waiting for each block to be on its way would leave them without work.
+ *
+ * @param chunks - read no further ahead than five blocks
  */
-export async function* deflateBlocks(
+export async function deflateBlocks(
   chunks: AsyncIterable<Uint8Array>,
-  level: CompressionLevel,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const inFlight: Promise<Uint8Array>[] = [];
+  { level, write }: DeflateBlocksOptions,
+): Promise<void> {
+  const inFlight: Promise<void>[] = [];
   const blocks = new BlockFiller();
+  let written: Promise<void> = Promise.resolve();
   let dictionary: Uint8Array | undefined;
   const start = (block: Block, isLast: boolean): void => {
     const job = deflateBlock(block.bytes, { level, dictionary, isLast }).finally(() => {
       blocks.giveBack(block);
     });
-    // Whoever leaves early does not wait for it, and then nobody else would hear of its failure.
-    job.catch(() => undefined);
-    inFlight.push(job);
+    written = writeAfter(written, job, write);
+    // When the reading fails nobody waits for it, and nobody else would hear of its failure.
+    written.catch(() => undefined);
+    inFlight.push(written);
     dictionary = Buffer.from(block.bytes.subarray(-(2 ** windowBits)));
   };
   for await (const chunk of chunks) {
     for (const block of blocks.add(chunk)) {
       start(block, false);
-      if (inFlight.length === maxInFlight) yield await (inFlight.shift() as Promise<Uint8Array>);
+      if (inFlight.length === maxInFlight) await inFlight.shift();
     }
   }
   start(blocks.takeRest(), true);
-  for (const job of inFlight) yield await job;
+  await written;
+}
+
+async function writeAfter(
+  before: Promise<void>,
+  job: Promise<Uint8Array>,
+  write: DeflateBlocksOptions['write'],
+): Promise<void> {
+  const [deflated] = await Promise.all([job, before]);
+  await write(deflated);
 }
 
 interface Block {

@@ -37,9 +37,10 @@ export class ZipWriter {
     await this.#sink.write(localHeader({ ...form, ...nothing }));
     const start = this.#sink.byteCount;
     const content = { crc32: 0, byteCount: 0 };
-    for await (const block of deflateBlocks(measured(chunks, content), options.level)) {
-      await this.#sink.write(block);
-    }
+    await deflateBlocks(measured(chunks, content), {
+      level: options.level,
+      write: (deflated) => this.#sink.write(deflated),
+    });
     const entry = { ...form, ...content, compressedBytes: this.#sink.byteCount - start };
     await this.#sink.write(dataDescriptor(entry));
     this.#entries.push({ ...entry, offset });

@@ -1,6 +1,6 @@
 // What writeArchive writes, and that whatever fails leaves nothing that looks like an archive.
 import assert from 'node:assert/strict';
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream, readFileSync, stat } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -360,6 +360,36 @@ describe('writeArchive', () => {
     controller.abort();
     await failureOf(writing);
     assert.ok(given <= 12, `${given} MB were read`);
+  });
+
+  test('reads and deflates further blocks while one is being written', async () => {
+    const block = randomBytes(1024 * 1024);
+    let given = 0;
+    const events = Object.assign(
+      new Readable({
+        highWaterMark: 1,
+        read() {
+          given += 1;
+          if (given === 6) this.emit('sixth');
+          this.push(block);
+        },
+      }),
+      { summary: () => assert.fail('it does not come to an end') },
+    );
+    // Takes the entry's header, and nothing more.
+    const stuck = new Writable({
+      highWaterMark: 1,
+      write: (chunk: Buffer, _encoding, callback) => {
+        if (chunk.length < 100) callback();
+      },
+    });
+    const controller = new AbortController();
+    const sixth = once(events, 'sixth');
+    const { signal } = controller;
+    const writing = failureOf(writeArchive(stuck, { userId: 'user-1', events, signal }));
+    await settlesWithin(sixth, 5000);
+    controller.abort('enough');
+    assert.equal(await writing, 'enough');
   });
 
   test('fulfils when a file has everything', async () => {

@@ -37,7 +37,9 @@ try {
       values.case === undefined
         ? { count: Math.ceil(target.fullCount * share) }
         : { first: Number(values.case) - before, count: before + 1 };
-    const { slowestMs, ...found } = await sweep(target, { seed, ...cases });
+    const { slowestMs, ...found } = await sweep(target, { seed, ...cases }).finally(() =>
+      target.close?.(),
+    );
     const result = {
       seed,
       node: process.versions.node,

@@ -8,7 +8,10 @@ import { type Target, loadTargets } from './targets.js';
 describe('a share of the sweep', async () => {
   for (const target of await loadTargets()) {
     test(`${target.name}: typed errors, and nothing false is taken for whole`, async () => {
-      const { cases, outcomes } = await sweep(target, { seed: 7, count: target.fullCount / 1_000 });
+      const { cases, outcomes } = await sweep(target, {
+        seed: 7,
+        count: target.fullCount / 1_000,
+      }).finally(() => target.close?.());
       assert.equal(cases, target.fullCount / 1_000);
       assert.ok(Object.keys(outcomes).length > 1, JSON.stringify(outcomes));
     });

@@ -5,23 +5,29 @@ import { isUtf8 } from 'node:buffer';
 import { readdirSync, readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 
+import type pg from 'pg';
+
 import type { SeededRandom } from '../../dev/random.js';
 import { openArchive, verifyArchive } from '../../src/archive/index.js';
 import { encodeManifest, parseManifest } from '../../src/format/manifest.js';
 import type { Manifest } from '../../src/format/manifest.js';
 import { decodeExportLine, encodeExportLine, isBackupError } from '../../src/index.js';
 import { collectBytes } from '../support/collect.js';
+import { type TestDatabase, createTestDatabase } from '../support/database.js';
 import { isPlainlyValid } from '../support/plain-line.js';
 import { lineVectors } from '../support/vectors.js';
 import { buildZip } from '../support/zip-parts.js';
 import { mutated } from './mutate.js';
 import type { Material } from './mutate.js';
+import { tryRestore } from './restores.js';
 
 /** Something that takes input from anywhere. */
 export interface Target {
   readonly name: string;
   /** How many cases a whole sweep tries. */
   readonly fullCount: number;
+  /** What a case may take, in milliseconds. Default 250. */
+  readonly slowMs?: number;
   /**
    * Tries one case.
    *
@@ -30,6 +36,8 @@ export interface Target {
    * @throws AssertionError when what must be true is not
    */
   try(random: SeededRandom, caseNumber: number): string | Promise<string>;
+  /** Gives back what its cases have needed. */
+  close?(): Promise<void>;
 }
 
 /** A valid archive and what is in it. */
@@ -54,7 +62,14 @@ export async function loadTargets(): Promise<readonly Target[]> {
     const content = await contentOf(zip);
     originals.push({ zip, content, manifest: Buffer.from(encodeManifest(content.manifest)) });
   }
-  return [lines(), manifests(originals), entries(originals), archives(originals), flips(originals)];
+  return [
+    lines(),
+    manifests(originals),
+    entries(originals),
+    archives(originals),
+    flips(originals),
+    restores(),
+  ];
 }
 
 const LINE_WORDS = [
@@ -193,6 +208,27 @@ function flips(originals: readonly Original[]): Target {
       }
       return verdictOn(bytes, oneOf(originals));
     },
+  };
+}
+
+/** Logs and lines at random, some 15 lines to a case. */
+function restores(): Target {
+  let database: TestDatabase | undefined;
+  let pool: pg.Pool | undefined;
+  return {
+    name: 'restores',
+    fullCount: 30_000,
+    // Two restores, up to twelve commits, and what else the machine does.
+    slowMs: 5_000,
+    async try(random) {
+      if (database === undefined) {
+        database = await createTestDatabase();
+        await database.createChangeLog();
+      }
+      pool ??= database.pool();
+      return tryRestore(database, pool, random);
+    },
+    close: async () => database?.dispose(),
   };
 }
 

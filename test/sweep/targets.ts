@@ -217,7 +217,7 @@ function restores(): Target {
   let pool: pg.Pool | undefined;
   return {
     name: 'restores',
-    fullCount: 30_000,
+    fullCount: 20_000,
     // Two restores, up to twelve commits, and what else the machine does.
     slowMs: 5_000,
     async try(random) {

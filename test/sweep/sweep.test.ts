@@ -13,7 +13,8 @@ describe('a share of the sweep', async () => {
         count: target.fullCount / 1_000,
       }).finally(() => target.close?.());
       assert.equal(cases, target.fullCount / 1_000);
-      assert.ok(Object.keys(outcomes).length > 1, JSON.stringify(outcomes));
+      // Of few cases all may end alike.
+      assert.ok(cases < 10 || Object.keys(outcomes).length > 1, JSON.stringify(outcomes));
     });
   }
 });

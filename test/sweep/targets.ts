@@ -20,6 +20,7 @@ import { buildZip } from '../support/zip-parts.js';
 import { mutated } from './mutate.js';
 import type { Material } from './mutate.js';
 import { tryRestore } from './restores.js';
+import { type Tenants, createTenants, tryTenants } from './tenants.js';
 
 /** Something that takes input from anywhere. */
 export interface Target {
@@ -69,6 +70,7 @@ export async function loadTargets(): Promise<readonly Target[]> {
     archives(originals),
     flips(originals),
     restores(),
+    tenants(),
   ];
 }
 
@@ -229,6 +231,21 @@ function restores(): Target {
       return tryRestore(database, pool, random);
     },
     close: async () => database?.dispose(),
+  };
+}
+
+/** A hundred exports to a case. */
+function tenants(): Target {
+  let log: Promise<Tenants> | undefined;
+  return {
+    name: 'tenants',
+    fullCount: 1_000,
+    slowMs: 20_000,
+    async try(random) {
+      log ??= createTenants();
+      return tryTenants(await log, random);
+    },
+    close: async () => (await log)?.[Symbol.asyncDispose](),
   };
 }
 

@@ -219,9 +219,9 @@ function restores(): Target {
   let pool: pg.Pool | undefined;
   return {
     name: 'restores',
-    fullCount: 20_000,
+    fullCount: 10_000,
     // Two restores, up to twelve commits, and what else the machine does.
-    slowMs: 5_000,
+    slowMs: 20_000,
     async try(random) {
       if (database === undefined) {
         database = await createTestDatabase();

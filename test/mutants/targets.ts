@@ -191,6 +191,7 @@ export const targets: readonly Target[] = [
       'test/postgres/restore-planning.test.ts',
       'test/postgres/restore-conflicts.test.ts',
       'test/postgres/restore-archive.test.ts',
+      'test/postgres/restore-host-tables.test.ts',
     ],
   },
   {

@@ -1,5 +1,4 @@
-// Planning: the statements that mark the lines not to be written. A trigger on the restore's own table, which an
-// event trigger of the host's puts there, makes them slow or makes them fail.
+// Planning: the statements that mark the lines not to be written.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -7,7 +6,10 @@ import type { TestDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { countRows, lineText, restore, withEmptyLog } from '../support/restored.js';
 
-/** What every statement that marks lines does first. */
+/**
+ * What every statement that marks lines does first, in a trigger on the restore's own table, which an event
+ * trigger of the host's puts there.
+ */
 async function beforeMarking(db: TestDatabase, statement: string): Promise<void> {
   await db.admin.query(`
     CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${statement}; RETURN NULL; END $$;

@@ -91,7 +91,6 @@ export function scanValue(
       const keyEnd = scanString(bytes, at, end);
       names?.note(bytes, depth, at, keyEnd);
       at = scanColon(bytes, keyEnd, end);
-      expectsKey = false;
     }
     const first = at < end ? (bytes[at] as number) : 0;
     if (first === quote) {

@@ -22,6 +22,7 @@ const samples = [
   ' {"a" : [1, -20, 3.45e+6, 7E-8, 9e1 ], "bcdef":{}, "g":[ ] }\n',
   '[true,false,null,{"":"","ab":"abc","abcde":[["abcdefgh"],{"i":0.1}]}]',
   '\t"abcdefghijklm\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\uABcd\\ue000z"\r',
+  '"\\nabcdefghi\\tabcdefghijk"',
   '"\\ud800\\udc00"',
   ' { } ',
   '"\\udbff\\udfff"',

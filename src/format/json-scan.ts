@@ -91,7 +91,6 @@ export function scanValue(
       const keyEnd = scanString(bytes, at, end);
       names?.note(bytes, depth, at, keyEnd);
       at = scanColon(bytes, keyEnd, end);
-      expectsKey = false;
     }
     const first = at < end ? (bytes[at] as number) : 0;
     if (first === quote) {
@@ -163,7 +162,8 @@ export function scanColon(bytes: Uint8Array, keyEnd: number, end: number): numbe
 }
 
 function scanPlainScalar(bytes: Uint8Array, start: number, end: number): number {
-  switch (start < end ? bytes[start] : undefined) {
+  // What is past the end is refused by either.
+  switch (bytes[start]) {
     case 0x74:
       return scanWord(bytes, start, end, 'true');
     case 0x66:

@@ -12,7 +12,8 @@ export class LineOrder {
   // texts then, and neither of the two can hold NUL. A uuid and a time fit.
   #key = new DataView(new ArrayBuffer(128));
   #previous = new DataView(new ArrayBuffer(128));
-  #previousLength = -1;
+  // Every key comes after an empty one.
+  #previousLength = 0;
 
   /**
    * Compares a scanned line with the one of the call before, and remembers it for the next call.
@@ -22,7 +23,7 @@ export class LineOrder {
    */
   compare(scan: LineScanner): number {
     const length = this.#writeKey(scan);
-    const order = this.#previousLength < 0 ? 1 : this.#compareKeys(length);
+    const order = this.#compareKeys(length);
     [this.#key, this.#previous] = [this.#previous, this.#key];
     this.#previousLength = length;
     return order;

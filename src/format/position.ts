@@ -47,8 +47,8 @@ function compareTexts(a: string, b: string): number {
 // As their UTF-8 bytes order, in which lines are compared: an id may be any text, and UTF-16 puts
 // characters beyond U+FFFF, which are two surrogates, before those from U+E000 on.
 function compareIds(a: string, b: string): number {
-  if (a === b) return 0;
   let at = 0;
-  while (at < a.length && a.charCodeAt(at) === b.charCodeAt(at)) at += 1;
+  // Ends with either text at the latest: what is past its end is NaN, which equals nothing.
+  while (a.charCodeAt(at) === b.charCodeAt(at)) at += 1;
   return (a.codePointAt(at) ?? -1) - (b.codePointAt(at) ?? -1);
 }

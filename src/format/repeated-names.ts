@@ -10,7 +10,8 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+// A name begins with its quote, so never with what could be taken for a byte order mark.
+const decoder = new TextDecoder();
 
 /**
  * Whether an object in a JSON value holds a name twice, the value itself included. One pass, however
@@ -36,8 +37,6 @@ export function hasRepeatedNames(bytes: Uint8Array, start: number, end: number):
       open.push(expectsName ? noName : isArray);
     } else if (byte === closeBrace || byte === closeBracket) {
       open.pop();
-      // The object or array may have been empty.
-      expectsName = false;
     } else if (byte === comma) {
       expectsName = open.at(-1) !== isArray;
     }

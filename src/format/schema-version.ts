@@ -25,5 +25,5 @@ export function normalizeSchemaVersion(version: number | null | undefined): numb
   if (version > maxSchemaVersion) {
     throw new RangeError(`a schema version must be at most ${maxSchemaVersion}`);
   }
-  return version <= 0 ? 1 : version;
+  return Math.max(version, 1);
 }

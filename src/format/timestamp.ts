@@ -91,8 +91,8 @@ function shiftToUtc(wholeSecond: string, parts: RegExpExecArray): string | undef
   const offsetMinutes = (hours * 60 + minutes) * (parts[8] === '-' ? -1 : 1);
   if (offsetMinutes === 0) return wholeSecond;
   const shifted = new Date(Date.parse(wholeSecond) - offsetMinutes * 60_000).toISOString();
-  // Outside the years 0 to 9999 toISOString writes a sign and six digits.
-  return shifted.length === 24 ? `${shifted.slice(0, 19)}Z` : undefined;
+  // Outside the years 0 to 9999 toISOString writes a sign and six digits, which is no time of a line's.
+  return `${shifted.slice(0, 19)}Z`;
 }
 
 function isTrimmedFraction(bytes: Uint8Array, start: number, end: number): boolean {

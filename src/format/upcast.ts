@@ -218,10 +218,10 @@ function upcastFailed(
   },
 ): BackupError<'BACKUP_UPCAST_FAILED'> {
   const { member, lineNumber, cause } = more;
-  const what = member === undefined ? '' : ` (${member})`;
+  const memberText = member === undefined ? '' : ` (${member})`;
   return new BackupError(
     'BACKUP_UPCAST_FAILED',
-    `the host's step from schema version ${fromVersion} ${reasonTexts[reason]}${what}` +
+    `the host's step from schema version ${fromVersion} ${reasonTexts[reason]}${memberText}` +
       (lineNumber === undefined ? '' : `, line ${lineNumber}`),
     {
       reason,
@@ -239,10 +239,10 @@ function newerThan(
   { schemaVersion, eventId }: ExportLine,
   lineNumber: number | undefined,
 ): BackupError<'BACKUP_SCHEMA_UNSUPPORTED'> {
-  const which = lineNumber === undefined ? `event ${eventId}` : `line ${lineNumber}`;
+  const lineText = lineNumber === undefined ? `event ${eventId}` : `line ${lineNumber}`;
   return new BackupError(
     'BACKUP_SCHEMA_UNSUPPORTED',
-    `${which} is of schema version ${schemaVersion}, and this host knows versions up to ` +
+    `${lineText} is of schema version ${schemaVersion}, and this host knows versions up to ` +
       `${current}: update the host and try again; nothing is lost`,
     { schemaVersion, current, eventId, ...(lineNumber !== undefined && { lineNumber }) },
   );

@@ -27,7 +27,7 @@ export async function planRestore(
   session.enter('plan', session.place.lineCount);
   await session.query(sql.findRepeated, undefined, true);
   const present = sql.findPresent(isUnique);
-  await session.query(present, [scope.userId, upcaster?.current ?? null], true);
+  await session.query(present, [scope.userId, upcaster?.current], true);
   let count = await counter(session, sql);
   if (upcaster !== undefined && count('undecided') > 0) {
     await decideOlder(session, { scope, upcaster, sql });

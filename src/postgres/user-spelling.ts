@@ -11,9 +11,9 @@ import type { LogTable } from './log-table.js';
 import { userSpeltOtherwise } from './source-error.js';
 import type { SourcePlace } from './source-error.js';
 
-// Of these, values that are equal have one text. Of others, such as citext and numeric, they may have
-// many.
-const canonical = ['bpchar', 'int2', 'int4', 'int8', 'name', 'oid', 'uuid', 'varchar'].map(builtIn);
+// Of these, values that are equal have one text, as they have of varchar, which has no equality of its
+// own. Of others, such as citext and numeric, they may have many.
+const canonical = ['bpchar', 'int2', 'int4', 'int8', 'name', 'oid', 'uuid'].map(builtIn);
 
 /**
  * Checks that an id finds all rows that its column's own equality finds: a `uuid` in upper case, blanks
@@ -104,6 +104,6 @@ function variantSql(
 
 /** Whether Postgres has said that a value is none of a type: data exceptions, and a domain's checks. */
 function isInvalidValue(cause: unknown): boolean {
-  const { code } = (cause ?? {}) as { readonly code?: unknown };
+  const code = (cause as { readonly code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' && /^2[23]/.test(code);
 }

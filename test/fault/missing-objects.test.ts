@@ -65,6 +65,12 @@ const CASES: readonly Case[] = [
     log: { columns: { userId: 'Owner "x"' } },
   },
   {
+    name: 'no such column by option for the version',
+    sqlState: '42703',
+    column: 'version',
+    log: { columns: { schemaVersion: 'version' } },
+  },
+  {
     name: 'no such extra column',
     sqlState: '42703',
     column: 'actor',

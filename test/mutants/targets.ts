@@ -187,7 +187,12 @@ export const targets: readonly Target[] = [
   {
     file: 'src/postgres/restore-plan.ts',
     group: 'dedup',
-    tests: ['test/postgres/restore-conflicts.test.ts', 'test/postgres/restore-archive.test.ts'],
+    tests: [
+      'test/postgres/restore-planning.test.ts',
+      'test/postgres/restore-conflicts.test.ts',
+      'test/postgres/restore-archive.test.ts',
+      'test/postgres/restore-host-tables.test.ts',
+    ],
   },
   {
     file: 'src/postgres/stage-sql.ts',

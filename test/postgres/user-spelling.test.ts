@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
+import { exportRequestOf } from '../../src/postgres/export-options.js';
+import { readLogFacts } from '../../src/postgres/log-facts.js';
+import { checkUserSpelling } from '../../src/postgres/user-spelling.js';
 import { rowOf } from '../support/change-log.js';
 import { type TestDatabase, withDatabase } from '../support/database.js';
 import { assertReusable, failsWith } from '../support/failures.js';
@@ -96,6 +99,78 @@ for (const lane of lanes) {
       assert.equal(await lane.export(db.pool(), { userId: 'bert' }).text(), '');
     }));
 }
+
+test('rows of other users are no other spelling, also where nothing but the filter hides them', () =>
+  withDatabase(async (db) => {
+    await createLog(db, 'citext', ['Anna', 'bert']);
+    await db.admin.query('ALTER TABLE sync_changes DISABLE ROW LEVEL SECURITY');
+    for (const lane of lanes) {
+      const options = { userId: 'Anna', rowSecurity: 'explicit-filter-only' } as const;
+      assert.match(await lane.export(db.pool(), options).text(), /^[^\n]+\n$/);
+    }
+  }));
+
+test('the log itself is asked only where equal values may be spelt in many ways', () =>
+  withDatabase(async (db) => {
+    await db.admin.query('CREATE EXTENSION citext');
+    const client = await db.pool().connect();
+    let count = 0;
+    const counting = Object.create(client, {
+      query: {
+        value: (text: string, values: unknown[]) => {
+          count += 1;
+          return client.query(text, values);
+        },
+      },
+    }) as typeof client;
+    try {
+      for (const [type, userId, expected] of [
+        ['text', 'anna', 0],
+        ['varchar', 'anna', 0],
+        ['varchar(5)', 'anna', 1],
+        ['char(5)', 'anna', 1],
+        ['name', 'anna', 1],
+        ['smallint', '42', 1],
+        ['integer', '42', 1],
+        ['bigint', '42', 1],
+        ['oid', '42', 1],
+        ['uuid', UUID, 1],
+        ['numeric', '42', 2],
+        ['citext', 'anna', 2],
+      ] as const) {
+        const table = `log of ${type}`;
+        await db.admin.query(`CREATE TABLE "${table}" (user_id ${type})`);
+        await db.admin.query(`GRANT SELECT ON "${table}" TO ${db.appUser}`);
+        const scope = exportRequestOf({ userId, log: { table } }, []);
+        const facts = await readLogFacts(client, scope.log);
+        const place = { stage: 'check', rowCount: 0, relation: table } as const;
+        count = 0;
+        await checkUserSpelling(counting, scope, { type: facts!.userType!, place });
+        assert.equal(count, expected, type);
+      }
+    } finally {
+      client.release();
+    }
+  }));
+
+test('what fails for another reason than the id is told as what it is', () =>
+  withDatabase(async (db) => {
+    await createLog(db, 'text', ['anna']);
+    await db.admin.query(`
+      CREATE FUNCTION is_allowed(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+      REVOKE EXECUTE ON FUNCTION is_allowed FROM PUBLIC;
+      CREATE DOMAIN allowed AS text CHECK (is_allowed(VALUE));
+      DROP POLICY own ON sync_changes;
+      ALTER TABLE sync_changes ALTER user_id TYPE allowed;
+      CREATE POLICY own ON sync_changes USING (user_id = current_setting('app.current_user_id', true));
+    `);
+    for (const lane of lanes) {
+      const running = lane.export(db.pool(), { userId: 'anna' });
+      const error = await failsWith(running.ready(), 'BACKUP_SOURCE_FAILED');
+      const { sqlState, column } = error.details;
+      assert.deepEqual([sqlState, column], ['42501', undefined]);
+    }
+  }));
 
 test('a restore refuses such an id too, before anything is written', () =>
   withDatabase(async (db) => {

@@ -15,12 +15,15 @@ const inOrder: readonly Position[] = [
   { createdAt: '2026-04-14T10:00:00Z', eventId: '00000000-0000-4000-8000-00000000000a' },
   { createdAt: '2026-04-14T10:00:00Z', eventId: 'ffffffff-0000-4000-8000-000000000000' },
   { createdAt: '2026-04-14T10:00:00.000001Z', eventId: 'a' },
+  { createdAt: '2026-04-14T10:00:00.000001Z', eventId: 'a\u0000' },
+  { createdAt: '2026-04-14T10:00:00.000001Z', eventId: 'a\u0001' },
   { createdAt: '2026-04-14T10:00:00.00001Z', eventId: 'a' },
   { createdAt: '2026-04-14T10:00:00.1Z', eventId: 'a' },
   { createdAt: '2026-04-14T10:00:00.100001Z', eventId: 'a' },
   { createdAt: '2026-04-14T10:00:00.12Z', eventId: 'a' },
   { createdAt: '2026-04-14T10:00:00.9Z', eventId: 'a' },
   { createdAt: '2026-04-14T10:00:01Z', eventId: 'a' },
+  { createdAt: '2026-04-14T10:00:01Z', eventId: 'b' },
   { createdAt: '9999-12-31T23:59:59.999999Z', eventId: 'a' },
 ];
 
@@ -57,5 +60,12 @@ describe('positionSchema', () => {
       null,
     ];
     for (const other of others) assert.equal(positionSchema.safeParse(other).success, false);
+  });
+
+  test('says nothing of what is in what it refuses', () => {
+    const canary = { createdAt: 'canary', eventId: 'a', canary: 'canary' };
+    const messages = positionSchema.safeParse(canary).error?.issues.map(({ message }) => message);
+    assert.equal(messages?.length, 2);
+    assert.doesNotMatch(messages.join(), /canary/);
   });
 });

@@ -10,6 +10,41 @@ function holdsRepeated(text: string): boolean {
   return hasRepeatedNames(bytes, 0, bytes.length);
 }
 
+test('what is no object holds no names', () => {
+  for (const text of ['"a"', '["a","a"]', '1', '[{"a":"a"},"a","a",{"a":"a"}]']) {
+    assert.equal(holdsRepeated(text), false, text);
+  }
+});
+
+test('values are no names, and each name but the first counts too', () => {
+  for (const text of ['{"a":"a","b":"b"}', '{"a":{},"b":"a","c":[],"d":"b"}']) {
+    assert.equal(holdsRepeated(text), false, text);
+  }
+  for (const text of ['{"a":"x","a":1}', '{"a":1,"b":1,"b":1}', '[{"a":"b"},{"a":[],"a":{}}]']) {
+    assert.equal(holdsRepeated(text), true, text);
+  }
+});
+
+test('only what is between start and end is looked at, wherever that is', () => {
+  for (let start = 0; start < 5; start += 1) {
+    for (const [text, expected] of [
+      ['{"a":1,"b":1}', false],
+      ['{"a":1,"a":1}', true],
+    ] as const) {
+      const bytes = Buffer.from(`${'"'.repeat(start)}${text}"`);
+      assert.equal(hasRepeatedNames(bytes, start, start + text.length), expected);
+    }
+  }
+});
+
+test('names in texts, and brackets in names, are none', () => {
+  assert.equal(
+    holdsRepeated(String.raw`{"a":"\"a\":{\"a\":1}","b":["a","a"],"{":"}","[":"]"}`),
+    false,
+  );
+  assert.equal(holdsRepeated(String.raw`{"{":"\\","[":["{"],"{":0}`), true);
+});
+
 // A scan that reads the inside of each level again takes many minutes for these.
 const depth = 200_000;
 
@@ -36,12 +71,4 @@ test('of very many names in one object each counts', () => {
   const names = Array.from({ length: depth }, (_, index) => `"n${depth - index}":{"n1":[]}`);
   assert.equal(holdsRepeated(`{${names.join(', ')}}`), false);
   assert.equal(holdsRepeated(`{${names.join(', ')}, "n${depth}": 1}`), true);
-});
-
-test('names in texts, and brackets in names, are none', () => {
-  assert.equal(
-    holdsRepeated(String.raw`{"a":"\"a\":{\"a\":1}","b":["a","a"],"{":"}","[":"]"}`),
-    false,
-  );
-  assert.equal(holdsRepeated(String.raw`{"{":"\\","[":["{"],"{":0}`), true);
 });

@@ -36,7 +36,37 @@ test('an update carries the fields that have both a value and a time', () => {
     a: { value: 1, updatedAt: time },
     b: { value: null, updatedAt: time },
   });
-  assert.ok(syncChangeSchema.safeParse(change).success);
+  assert.deepEqual(syncChangeSchema.parse(change), change);
+});
+
+test('the schema of a change asks for each of its members', () => {
+  const { eventId, schemaVersion, table, id } = exportLine();
+  const head = { eventId, schemaVersion, table, id };
+  const fields = { a: { value: 1, updatedAt: time } };
+  for (const change of [
+    { ...head, op: 'insert', data: { a: 1 } },
+    { ...head, op: 'update', fields },
+    { ...head, op: 'delete', deletedAt: time },
+    { ...head, op: 'delete', schemaVersion: 2_147_483_647 },
+  ]) {
+    assert.deepEqual(syncChangeSchema.parse(change), change);
+    for (const [member, wrong] of [
+      ...(['', undefined] as const).map((value) => ['eventId', value] as const),
+      ...([0, 1.5, 2_147_483_648, undefined] as const).map(
+        (value) => ['schemaVersion', value] as const,
+      ),
+      ['table', undefined],
+      ['id', undefined],
+      ['op', 'upsert'],
+    ] as const) {
+      const refused = syncChangeSchema.safeParse({ ...change, [member]: wrong });
+      assert.equal(refused.success, false, member);
+    }
+  }
+  for (const wrong of [{ value: 1 }, { value: 1, updatedAt: 7 }]) {
+    const update = { ...head, op: 'update', fields: { a: wrong } };
+    assert.equal(syncChangeSchema.safeParse(update).success, false);
+  }
 });
 
 test('L11 a field named __proto__ is a field', () => {
@@ -64,6 +94,11 @@ test('an update without times, or of no object, carries no fields', () => {
     assert.ok(change.op === 'update');
     assert.deepEqual(change.fields, {});
   }
+});
+
+test('what data only inherits is none of it', () => {
+  const data: unknown = Object.create({ deletedAt: time });
+  assert.equal('deletedAt' in toSyncChange(exportLine({ op: 'delete', data })), false);
 });
 
 test('a delete carries deletedAt where it is a text', () => {

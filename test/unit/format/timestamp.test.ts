@@ -3,7 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
 
-import { canonicalTimestamp, isCanonicalTimestamp } from '../../../src/format/timestamp.js';
+import {
+  canonicalTimestamp,
+  isCanonicalTimestamp,
+  isCanonicalTimestampAt,
+} from '../../../src/format/timestamp.js';
 
 const canonical = [
   '2026-04-14T10:00:00Z',
@@ -14,6 +18,7 @@ const canonical = [
   '2026-04-14T10:00:00.100001Z',
   '2024-02-29T23:59:59Z',
   '2000-02-29T00:00:00Z',
+  '1904-02-29T00:00:00Z',
   '0001-01-01T00:00:00Z',
   '9999-12-31T23:59:59.999999Z',
   '1969-07-20T20:17:40.000001Z',
@@ -57,6 +62,8 @@ const noTimes: Readonly<Record<string, readonly string[]>> = {
     ...['2026-04-14T10.00.00Z', '2026-04-14T1a:00:00Z', '٢٠٢٦-04-14T10:00:00Z'],
     ...['2026-04-14T10:00:00.12a4Z', '-026-04-14T10:00:00Z', '2026-+4-14T10:00:00Z'],
     ...['2026-04-14T10:00:00.-1Z', '2026-04-14T-1:00:00Z', '2026-04-14T10:00: 0Z'],
+    // A digit by its lower eight bits.
+    '\u0132026-04-14T10:00:00Z',
   ],
 };
 
@@ -80,6 +87,7 @@ const brought: Readonly<Record<string, readonly (readonly [string, string])[]>> 
     ['2026-04-14T10:00:00+00:00', '2026-04-14T10:00:00Z'],
     ['2026-04-14T10:00:00-00:00', '2026-04-14T10:00:00Z'],
     ['2026-04-14T10:00:00.120+00:00', '2026-04-14T10:00:00.12Z'],
+    ['2026-04-14T10:01:00+00:01', '2026-04-14T10:00:00Z'],
     ['2026-04-15T09:59:00+23:59', '2026-04-14T10:00:00Z'],
     ['2026-04-13T10:01:00-23:59', '2026-04-14T10:00:00Z'],
   ],
@@ -104,7 +112,10 @@ describe('isCanonicalTimestamp', () => {
 
   for (const [what, texts] of Object.entries(noTimes)) {
     test(`L21: refuses ${what}`, () => {
-      for (const text of texts) assert.equal(isCanonicalTimestamp(text), false, inspect(text));
+      for (const text of texts) {
+        assert.equal(isCanonicalTimestamp(text), false, inspect(text));
+        assert.equal(isCanonicalTimestamp(text), false, `${inspect(text)} for the second time`);
+      }
     });
   }
 
@@ -114,14 +125,30 @@ describe('isCanonicalTimestamp', () => {
     }
   });
 
-  test('refuses what has one character changed into a letter', () => {
+  // The neighbours of the digits among them.
+  test('refuses what has one character changed into a letter or a sign', () => {
     const text = '2026-04-14T10:00:00.123456Z';
-    for (let at = 0; at < text.length; at += 1) {
-      const broken = `${text.slice(0, at)}x${text.slice(at + 1)}`;
-      assert.equal(isCanonicalTimestamp(broken), false, broken);
+    for (const other of ['x', '/', ':']) {
+      for (let at = 0; at < text.length; at += 1) {
+        const broken = `${text.slice(0, at)}${other}${text.slice(at + 1)}`;
+        assert.equal(isCanonicalTimestamp(broken), broken === text, broken);
+      }
     }
   });
 });
+
+test('isCanonicalTimestampAt tells the same of bytes in the midst of others', () => {
+  const others = Object.values(noTimes).flat().filter(isAscii);
+  for (const text of [...canonical, ...others, ...Object.values(brought).flat(2)]) {
+    const bytes = Buffer.from(`"${text}Z"`);
+    const isCanonical = isCanonicalTimestampAt(bytes, 1, 1 + text.length);
+    assert.equal(isCanonical, isCanonicalTimestamp(text), inspect(text));
+  }
+});
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
+}
 
 describe('canonicalTimestamp', () => {
   test('leaves the canonical form as it is', () => {

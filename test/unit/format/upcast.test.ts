@@ -7,9 +7,11 @@ import {
   type ExportLine,
   type UpcastStep,
   createUpcaster,
+  encodeExportLine,
   isBackupError,
   RawJson,
 } from '../../../src/index.js';
+import { encodeUpcast } from '../../../src/format/upcast.js';
 import { exportLine } from '../../support/change-rows.js';
 
 const keep: UpcastStep = (line) => line;
@@ -38,6 +40,9 @@ describe('createUpcaster', () => {
     ['no options', undefined],
     ['a current that is no integer', { current: '2', steps: { 1: keep } }],
     ['no steps', { current: 1 }],
+    ['null for steps', { current: 1, steps: null }],
+    ['a function for steps', { current: 1, steps: keep }],
+    ['a text for steps', { current: 1, steps: '' }],
     ['an option that it has not', { current: 2, steps: { 1: keep }, explain: keep }],
   ];
   for (const [name, options] of wrong) {
@@ -95,6 +100,7 @@ describe('upcast', () => {
       steps: { 1: (given) => ({ ...given, extra: undefined }) },
     });
     assert.equal(dropping.upcast(line).extra, undefined);
+    assert.equal('extra' in keeping.upcast(exportLine({ schemaVersion: 1 })), false);
   });
 
   test('L20 refuses a newer line with its number and advice, whatever it holds', () => {
@@ -103,8 +109,8 @@ describe('upcast', () => {
       () => upcaster.upcast(exportLine({ schemaVersion: 3, id: 'canary' }), 17),
       (error) => {
         assert.ok(isBackupError(error, 'BACKUP_SCHEMA_UNSUPPORTED'));
-        const { schemaVersion, current, lineNumber } = error.details;
-        assert.deepEqual([schemaVersion, current, lineNumber], [3, 2, 17]);
+        const { eventId } = exportLine();
+        assert.deepEqual(error.details, { schemaVersion: 3, current: 2, eventId, lineNumber: 17 });
         assert.match(error.message, /line 17.*update/);
         assert.doesNotMatch(inspect(error), /canary/);
         return true;
@@ -121,6 +127,7 @@ describe('upcast', () => {
       'threw',
     ],
     ['gives undefined', () => undefined, 'no-line'],
+    ['gives null', () => null, 'no-line'],
     ['gives a text', () => 'canary', 'no-line'],
     ['changes its argument', (line: { id: string }) => ((line.id = 'x'), line), 'threw'],
     ['is async', async (line: ExportLine) => line, 'async'],
@@ -159,12 +166,30 @@ describe('upcast', () => {
           assert.equal(error.details.reason, reason);
           assert.equal(error.details.member, member);
           assert.deepEqual([error.details.fromVersion, error.details.lineNumber], [1, 5]);
+          assert.equal(error.cause !== undefined, reason === 'threw');
           assert.doesNotMatch(inspect(error), /canary/);
           return true;
         },
       );
     });
   }
+
+  test('L20 what no line can hold is told as what the steps made', () => {
+    const from = exportLine();
+    assert.throws(
+      () => encodeUpcast({ ...from, op: 'canary' as never }, from, 7),
+      (error) => {
+        assert.ok(isBackupError(error, 'BACKUP_UPCAST_FAILED'));
+        const { eventId } = from;
+        const expected = { fromVersion: 1, eventId, member: 'op', lineNumber: 7 };
+        assert.deepEqual(error.details, { reason: 'invalid-line', ...expected });
+        assert.ok(error.cause !== undefined);
+        assert.doesNotMatch(inspect(error), /canary/);
+        return true;
+      },
+    );
+    assert.equal(encodeUpcast(from, from), encodeExportLine(from));
+  });
 
   test('L20 a step that is async and rejects leaves no rejection that nobody handles', async () => {
     const upcaster = createUpcaster({

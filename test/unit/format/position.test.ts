@@ -57,5 +57,10 @@ describe('positionSchema', () => {
       null,
     ];
     for (const other of others) assert.equal(positionSchema.safeParse(other).success, false);
+    const { error } = positionSchema.safeParse({ createdAt, eventId, more: 1 });
+    assert.deepEqual(
+      error?.issues.map(({ code }) => code),
+      ['unrecognized_keys'],
+    );
   });
 });

@@ -277,7 +277,7 @@ describe('a source that fails besides', () => {
     };
     const { details } = await failsWith(
       (async () => {
-        for await (const _ of parseJsonl(source)) assert.fail('a line came');
+        for await (const line of parseJsonl(source)) assert.fail(line.eventId);
       })(),
       'BACKUP_LINE_INVALID',
     );

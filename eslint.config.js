@@ -42,7 +42,7 @@ const ambient = [
 ];
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/', 'docs/api/', 'bench/.cache/']),
+  globalIgnores(['dist/', 'docs/api/', 'bench/.cache/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
 
   {

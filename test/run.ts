@@ -22,6 +22,7 @@ const SERVERLESS = [
   'test/archive/',
   'test/sweep/',
   'test/mutants/',
+  'test/coverage/',
 ];
 
 /** Test files below test/, as paths with `/` from the project's folder. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { openArchive, verifyArchive } from '../../src/archive/index.js';
+import type { PublicKey } from '../../src/stream/archive-port.js';
 import { archiveVectors } from '../support/archive-vectors.js';
 import { failureOf } from '../support/failures.js';
 
@@ -65,11 +66,25 @@ describe('trustedKeys', () => {
     const { privateKey } = generateKeyPairSync('ed25519');
     const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey;
     const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
-    for (const trustedKeys of [[privateKey], [pem], [rsa], ['key'], []]) {
-      assert.ok((await failureOf(verifyArchive(zip, { trustedKeys }))) instanceof TypeError);
+    const { publicKey } = generateKeyPairSync('ed25519');
+    const spki = publicKey.export({ format: 'pem', type: 'spki' }).toString();
+    // Labelled as a key, and none: cut off in the middle.
+    const broken = [spki.replace(/^M.{20}/m, 'M')];
+    for (const trustedKeys of [[privateKey], [pem], [rsa], ['key'], [], [7], [null], broken]) {
+      const options = { trustedKeys: trustedKeys as PublicKey[] };
+      assert.ok((await failureOf(verifyArchive(zip, options))) instanceof TypeError);
     }
     const unasked = verifyArchive(zip, { requireSignature: true });
     assert.ok((await failureOf(unasked)) instanceof TypeError);
+  });
+
+  test('refuses a key that is in no list', async () => {
+    const { publicKey } = generateKeyPairSync('ed25519');
+    for (const given of [publicKey, null, { 0: publicKey, length: 1 }]) {
+      const trustedKeys = given as unknown as [typeof publicKey];
+      assert.ok((await failureOf(verifyArchive(zip, { trustedKeys }))) instanceof TypeError);
+      assert.ok((await failureOf(openArchive(zip, { trustedKeys }))) instanceof TypeError);
+    }
   });
 
   test('refuses a requireSignature that is no boolean: none would be required', async () => {

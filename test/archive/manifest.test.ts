@@ -88,6 +88,38 @@ describe('a manifest', () => {
     assert.equal(reasonOf({ userId: { a: 1 } }), 'not a text');
   });
 
+  test('is refused when it tells two things that cannot both be', () => {
+    const empty = { eventCount: 0, apps: [], schemaVersionMin: undefined };
+    const none = { ...empty, schemaVersionMax: undefined };
+    const cases: readonly (readonly [member: string, changes: object])[] = [
+      ['schemaVersionMin', { ...none, schemaVersionMin: 1 }],
+      ['schemaVersionMax', { ...none, schemaVersionMax: 1 }],
+      ['firstPosition', { ...none, firstPosition: position, lastPosition: position }],
+      ['byteCount', { ...none, byteCount: 1 }],
+      ['byteCount', { byteCount: 0 }],
+      ['maxLineBytes', { byteCount: 100, maxLineBytes: 101 }],
+      ['segments', { byteCount: 3, segments: [segment] }],
+      ['segments', { eventCount: 2, segments: [segment] }],
+    ];
+    for (const [member, changes] of cases) {
+      const text = JSON.stringify({ ...manifest, ...changes });
+      const parse = (): unknown => parseManifest(Buffer.from(text));
+      assert.throws(parse, (error) => {
+        assert.ok(isBackupError(error, 'BACKUP_MANIFEST_INVALID'), text);
+        assert.equal(error.details.member, member, text);
+        return true;
+      });
+    }
+    for (const changes of [
+      none,
+      { ...none, byteCount: 0, segments: [] },
+      { byteCount: 100, maxLineBytes: 100 },
+      { byteCount: 2, segments: [segment] },
+    ]) {
+      parseManifest(Buffer.from(JSON.stringify({ ...manifest, ...changes })));
+    }
+  });
+
   test('may tell of segments without the bytes of all of them', () => {
     const { segments } = parseManifest(
       Buffer.from(JSON.stringify({ ...manifest, segments: [segment] })),

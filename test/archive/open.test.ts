@@ -16,6 +16,7 @@ import { archiveVectors } from '../support/archive-vectors.js';
 import { changeRows } from '../support/change-rows.js';
 import { collect, collectBytes } from '../support/collect.js';
 import { failsWith, failureOf } from '../support/failures.js';
+import { buildZip } from '../support/zip-parts.js';
 
 /** The files below a folder that this process has open. */
 function openFiles(folder: string): readonly string[] {
@@ -161,6 +162,48 @@ describe('an open archive', () => {
     await writeFile(changed, bytes);
     const error = await failureOf(collect(archive.bytes()));
     assert.ok(isBackupError(error), String(error));
+  });
+
+  test('that is closed while it is read fails whoever reads, and is no damage', async () => {
+    const readers: Readonly<Record<string, (archive: Archive) => AsyncIterator<unknown>>> = {
+      bytes: (archive) => archive.bytes()[Symbol.asyncIterator](),
+      lines: (archive) => archive.lines()[Symbol.asyncIterator](),
+      verifiedLines: (archive) => archive.verifiedLines(),
+    };
+    for (const [name, readerOf] of Object.entries(readers)) {
+      const archive = await openArchive(file);
+      const reader = readerOf(archive);
+      assert.notEqual((await reader.next()).done, true, name);
+      await archive[Symbol.asyncDispose]();
+      const readOn = async (): Promise<void> => {
+        while ((await reader.next()).done !== true);
+      };
+      const error = await failsWith(readOn(), 'BACKUP_SOURCE_FAILED');
+      assert.equal(error.cause?.code, 'EBADF', name);
+    }
+    assert.deepEqual(openFiles(folder), []);
+  });
+
+  test('with a line of a version above or below those that it tells is an error', async () => {
+    await using good = await openArchive(
+      archiveVectors().find(({ name }) => name === 'good-plain')!.bytes,
+    );
+    const { schemaVersionMin, schemaVersionMax } = good.manifest;
+    assert.deepEqual([schemaVersionMin, schemaVersionMax], [1, 2]);
+    const content = await collectBytes(good.bytes());
+    for (const [member, version] of [
+      ['schemaVersionMin', 2],
+      ['schemaVersionMax', 1],
+    ] as const) {
+      const manifest = JSON.stringify({ ...good.manifest, [member]: version });
+      const zip = buildZip([
+        { name: 'events.jsonl', content },
+        { name: 'manifest.json', content: Buffer.from(manifest) },
+      ]);
+      await using archive = await openArchive(zip);
+      const { details } = await failsWith(collect(archive.lines()), 'BACKUP_MANIFEST_INVALID');
+      assert.equal(details.member, member);
+    }
   });
 
   test('is refused where there is none, or none that can be read', async () => {

@@ -7,13 +7,14 @@ import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import type { Writable } from 'node:stream';
 import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { sealArchive, unsealArchive, writeArchive } from '../../src/archive/index.js';
 import type { SealInput } from '../../src/archive/index.js';
 import { changeSourceFrom } from '../../src/index.js';
 import { changeRows } from '../support/change-rows.js';
 import { chunked, collectBytes, stallAfter } from '../support/collect.js';
-import { failsWith, failureOf } from '../support/failures.js';
+import { assertQuotesNoRow, failsWith, failureOf } from '../support/failures.js';
 
 const identity = await generateX25519Identity();
 const recipient = await identityToRecipient(identity);
@@ -105,10 +106,61 @@ for (const [name, run] of Object.entries(directions)) {
     });
 
     test('of what are no bytes is refused before anything is touched', async () => {
+      for (const input of [7, null, {}] as unknown as SealInput[]) {
+        const destination = new PassThrough();
+        assert.ok((await failureOf(run(input, destination))) instanceof TypeError);
+        assert.equal(destination.destroyed, false);
+      }
+    });
+
+    test('of texts instead of bytes is a TypeError, closes them and ends the destination', async () => {
+      let isClosed = false;
+      async function* texts() {
+        try {
+          yield await Promise.resolve('canary');
+          yield 'canary';
+        } finally {
+          isClosed = true;
+        }
+      }
       const destination = new PassThrough();
-      const error = await failureOf(run(7 as unknown as SealInput, destination));
+      const error = await failureOf(run(texts() as unknown as SealInput, destination));
       assert.ok(error instanceof TypeError);
-      assert.equal(destination.destroyed, false);
+      assertQuotesNoRow(error);
+      assert.deepEqual([isClosed, destination.destroyed], [true, true]);
+    });
+
+    test('takes no piece any more that comes after it was stopped', async () => {
+      let give: (piece: IteratorResult<Uint8Array>) => void = () => undefined;
+      let reads = 0;
+      const input: AsyncIterable<Uint8Array> = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => {
+            reads += 1;
+            return new Promise((resolve) => {
+              give = resolve;
+            });
+          },
+        }),
+      };
+      const controller = new AbortController();
+      const destination = new PassThrough();
+      const running =
+        name === 'sealArchive'
+          ? sealArchive(input, destination, {
+              recipients: [recipient],
+              signal: controller.signal,
+            })
+          : unsealArchive(input, destination, {
+              identities: [identity],
+              signal: controller.signal,
+            });
+      while (reads === 0) await turn();
+      controller.abort('enough');
+      assert.equal(await failureOf(running), 'enough');
+      give({ value: Buffer.from('PK'), done: false });
+      await turn();
+      assert.deepEqual([reads, destination.destroyed], [1, true]);
     });
   });
 }
@@ -214,6 +266,9 @@ test('options that would do nothing are a TypeError, and touch nothing', async (
     sealArchive(input, destination, { recipients: [identity] }),
     unsealArchive(input, destination, { identities: [identity], maxWorkFactor: 20 }),
     unsealArchive(input, destination, { identities: [recipient] }),
+    sealArchive(input, destination, { passphrase: 7 as unknown as string }),
+    sealArchive(input, destination, { recipients: recipient as unknown as string[] }),
+    unsealArchive(input, destination, { identities: [7 as unknown as string] }),
   ];
   for (const running of bad) assert.ok((await failureOf(running)) instanceof TypeError);
   assert.deepEqual([input.destroyed, destination.destroyed], [false, false]);

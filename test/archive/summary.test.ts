@@ -58,6 +58,8 @@ describe("a host's summary()", () => {
     'apps that are not sorted': { apps: ['b', 'a'] },
     'apps that are no texts': { apps: [1] },
     'no apps': { apps: [] },
+    'other bytes': { byteCount: bytes.length + 1 },
+    'other events': { eventCount: 2 },
     'an app with NUL': { apps: ['a\0'] },
     'no range': { schemaVersionMin: undefined, schemaVersionMax: undefined },
     'a range upside down': { schemaVersionMin: 2 },
@@ -80,6 +82,14 @@ describe("a host's summary()", () => {
       assert.equal(Buffer.concat(chunks).includes('manifest.json'), false);
     });
   }
+});
+
+test('events of a host that are texts, not bytes, are a TypeError, and there is no archive', async () => {
+  const texts = Object.assign(Readable.from([bytes.toString('utf8')]), { summary: () => truth });
+  const destination = new PassThrough();
+  const writing = writeArchive(destination, { userId: 'user-1', events: texts });
+  assert.ok((await failureOf(writing)) instanceof TypeError);
+  assert.deepEqual([texts.destroyed, destination.destroyed], [true, true]);
 });
 
 test('what a manifest says is what writeArchive has given', async () => {

@@ -410,6 +410,13 @@ describe('writeArchive', () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey;
     const bad: object[] = [
       { userId: '', events },
+      { userId: 7, events },
+      { userId: 'user-\ud800', events },
+      { userId: 'user-1', events: null },
+      { userId: 'user-1', events: 'rows' },
+      { userId: 'user-1', events: Readable.from([]) },
+      { userId: 'user-1', events: Object.assign(Readable.from([]), { summary: 7 }) },
+      { userId: 'user-1', events, at: '2026-04-15T00:00:00Z' },
       { userId: 'user-1', events: [] },
       { userId: 'user-1', events, at: new Date(NaN) },
       { userId: 'user-1', events, compressionLevel: 10 },
@@ -425,6 +432,10 @@ describe('writeArchive', () => {
       const error = await failureOf(writeArchive(sink, options as WriteArchiveOptions));
       assert.ok(error instanceof TypeError || error instanceof RangeError, String(error));
       assert.deepEqual([sink.destroyed, sink.chunks.length], [false, 0]);
+    }
+    for (const none of [undefined, null, {}] as unknown as Writable[]) {
+      const writing = writeArchive(none, { userId: 'u', events });
+      assert.ok((await failureOf(writing)) instanceof TypeError);
     }
     const ended = new Sink();
     ended.end();

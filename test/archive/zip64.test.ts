@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { archiveLimitsOf } from '../../src/archive/archive-limits.js';
 import type { FileBytes } from '../../src/archive/file-bytes.js';
+import { openArchive, verifyArchive } from '../../src/archive/index.js';
 import { readDirectory } from '../../src/archive/zip-directory.js';
 import { centralDirectory, dataDescriptor, localHeader } from '../../src/archive/zip-records.js';
 import type { EntryRecord } from '../../src/archive/zip-records.js';
+import { failsWith } from '../support/failures.js';
+import { buildZip, zip64End } from '../support/zip-parts.js';
 
 /** A file of which only some pieces are there; the rest is zeros. */
 function sparse(pieces: readonly (readonly [number, Buffer])[], byteCount: number): FileBytes {
@@ -59,6 +62,85 @@ function archiveOf(sizes: { compressedBytes: number; byteCount: number; isZip64?
 
 const GIB4 = 2 ** 32;
 const limits = archiveLimitsOf({});
+
+describe('the end records of a zip', () => {
+  const both = ['events.jsonl', 'manifest.json'].map((name) => ({
+    name,
+    content: Buffer.from('x\n'),
+  }));
+  /** As some writers end a small zip, with these bytes of the zip64 records or of the end record changed. */
+  function ended(change: (bytes: Buffer, records: number) => void): Buffer {
+    const bytes = buildZip(both, {
+      beforeEnd: ({ offset, size }) =>
+        zip64End({ entryCount: 2, size, offset, recordAt: offset + size }),
+    });
+    change(bytes, bytes.length - 22 - 76);
+    return bytes;
+  }
+  const codeOf = async (zip: Buffer): Promise<string | undefined> =>
+    (await verifyArchive(zip)).problems[0]?.code;
+
+  test('of one zip are read', async () => {
+    assert.equal(await codeOf(ended(() => undefined)), 'BACKUP_MANIFEST_INVALID');
+    const deferred = ended((bytes) => bytes.fill(0xff, bytes.length - 18, bytes.length - 14));
+    assert.equal(await codeOf(deferred), 'BACKUP_MANIFEST_INVALID');
+  });
+
+  const parts: Readonly<Record<string, (bytes: Buffer, records: number) => void>> = {
+    'the end record: this disk': (bytes) => bytes.writeUInt16LE(1, bytes.length - 18),
+    'the end record: the disk of the directory': (bytes) =>
+      bytes.writeUInt16LE(1, bytes.length - 16),
+    'the zip64 record: this disk': (bytes, records) => bytes.writeUInt32LE(1, records + 16),
+    'the zip64 record: the disk of the directory': (bytes, records) =>
+      bytes.writeUInt32LE(1, records + 20),
+    'the zip64 record: entries of this disk': (bytes, records) => {
+      bytes.writeUInt32LE(1, records + 24);
+    },
+    'the locator: the disk of the record': (bytes, records) => bytes.writeUInt32LE(1, records + 60),
+    'the locator: how many disks': (bytes, records) => bytes.writeUInt32LE(2, records + 72),
+  };
+  for (const [what, change] of Object.entries(parts)) {
+    test(`C13 of one part of several are refused by ${what}`, async () => {
+      const error = await failsWith(openArchive(ended(change)), 'BACKUP_FORMAT_UNSUPPORTED');
+      assert.equal(error.details.feature, 'multi-disk');
+    });
+  }
+
+  const wrong: Readonly<Record<string, Buffer>> = {
+    'a zip64 record that is longer, which others would read on': ended((bytes, records) => {
+      bytes.writeUInt32LE(45, records + 4);
+    }),
+    'a locator for which there is no room before': ended(() => undefined).subarray(-42),
+    'another number of entries': ended((bytes) => {
+      bytes.writeUInt16LE(1, bytes.length - 14);
+      bytes.writeUInt16LE(1, bytes.length - 12);
+    }),
+    'another offset': ended((bytes) => bytes.writeUInt32LE(0, bytes.length - 6)),
+    'a directory longer than its entries can be': buildZip(both, {
+      hidden: Buffer.alloc(2 * (46 + 3 * 0xffff) + 1),
+    }),
+  };
+  for (const [what, zip] of Object.entries(wrong)) {
+    test(`C9 with ${what} are refused`, async () => {
+      assert.equal(await codeOf(zip), 'BACKUP_ARCHIVE_INVALID');
+    });
+  }
+
+  test('C8 tell of a directory that cannot be theirs before it is read', async () => {
+    const zip = buildZip(both, { hidden: Buffer.alloc(2 * (46 + 3 * 0xffff) + 1) });
+    let mostBytes = 0;
+    const file: FileBytes = {
+      byteCount: zip.length,
+      read: (offset, wanted) => {
+        mostBytes = Math.max(mostBytes, wanted);
+        return Promise.resolve(zip.subarray(offset, offset + wanted));
+      },
+      close: () => Promise.resolve(),
+    };
+    await failsWith(readDirectory(file, limits), 'BACKUP_ARCHIVE_INVALID');
+    assert.ok(mostBytes < 1000, String(mostBytes));
+  });
+});
 
 describe('the records of an archive', () => {
   for (const sizes of [

@@ -323,3 +323,68 @@ test('another restore of the user is waited for beyond stallTimeoutMs: silence i
       other.release();
     }
   }));
+
+describe('F41 what may succeed the next time', () => {
+  // A sequence counts what a rollback takes back.
+  const failing = (code: string, times: number): string => `
+    CREATE SEQUENCE attempts;
+    GRANT USAGE ON SEQUENCE attempts TO PUBLIC;
+    ${triggerSql(
+      `IF NEW.record_id = 'row-2' AND nextval('attempts') <= ${String(times)} THEN
+         RAISE EXCEPTION 'canary' USING ERRCODE = '${code}';
+       END IF;`,
+    )}`;
+
+  for (const code of ['40P01', '40001']) {
+    test(`${code} is tried again, and in the end every row is there once`, () =>
+      withEmptyLog(async (db, pool) => {
+        await db.admin.query(failing(code, 4));
+        const report = await restore(pool, TEXT);
+        assert.deepEqual([report.ok, report.newCount], [true, 3]);
+        assert.equal(await exportOf(pool), TEXT);
+      }));
+
+    test(`${code} is tried four times after all at once, and then the restore has failed`, () =>
+      withEmptyLog(async (db, pool) => {
+        await db.admin.query(failing(code, 5));
+        const error = await failsWith(restore(pool, TEXT), 'BACKUP_SINK_FAILED');
+        assert.equal(error.details.sqlState, code);
+        assert.equal(await countRows(db), 0);
+        const { rows } = await db.admin.query('SELECT last_value::int FROM attempts');
+        assert.deepEqual(rows, [{ last_value: 5 }]);
+        await assertReusable(pool);
+      }));
+  }
+});
+
+test("a column of the host's that must be given is named, and nothing is written", () =>
+  withEmptyLog(async (db, pool) => {
+    await db.admin.query('ALTER TABLE sync_changes ADD COLUMN origin text NOT NULL');
+    const { details } = await failsWith(restore(pool, TEXT), 'BACKUP_SINK_FAILED');
+    assert.deepEqual([details.sqlState, details.column], ['23502', 'origin']);
+    assert.equal(await countRows(db), 0);
+  }));
+
+test('a trigger that changes a row of a later batch fails it, and the batch before it stays', () =>
+  withEmptyLog(async (db, pool) => {
+    await db.admin.query(
+      triggerSql(`IF NEW.record_id = 'row-3' THEN NEW.client_id := 'other'; END IF;`),
+    );
+    await failsWith(restore(pool, TEXT, { batchSize: 2 }), 'BACKUP_SINK_FAILED');
+    assert.equal(await countRows(db), 2);
+  }));
+
+test('of several unique keys with the id the narrowest decides whether it is taken', () =>
+  withEmptyLog(async (db, pool) => {
+    await db.admin.query(`
+      ALTER TABLE sync_changes DROP CONSTRAINT sync_changes_pkey;
+      CREATE UNIQUE INDEX a_wide ON sync_changes (id, user_id);
+      ALTER TABLE sync_changes ADD PRIMARY KEY (id);
+      CREATE UNIQUE INDEX z_wide ON sync_changes (user_id, id)`);
+    await restore(pool, lineText(2), { userId: STRANGER });
+    const { details } = await failsWith(restore(pool, TEXT), 'BACKUP_RESTORE_CONFLICT');
+    assert.deepEqual([details.reason, details.lineNumber], ['unavailable', 2]);
+    const { newCount } = await restore(pool, lineText(1) + lineText(3));
+    assert.equal(newCount, 2);
+    assert.equal((await restore(pool, lineText(1))).presentCount, 1);
+  }));

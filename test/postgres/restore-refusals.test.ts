@@ -14,11 +14,12 @@ import {
   toExportLine,
 } from '../../src/index.js';
 import { type RestoreOptions, restoreToPostgres } from '../../src/postgres/index.js';
+import type { VerifiedLinesOptions } from '../../src/stream/archive-port.js';
 import { archiveBytes } from '../support/archives.js';
 import { changeRows } from '../support/change-rows.js';
 import { STRANGER, USER } from '../support/change-log.js';
 import { withDatabase } from '../support/database.js';
-import { assertReusable, failsWith } from '../support/failures.js';
+import { assertQuotesNoRow, assertReusable, failsWith, failureOf } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
 
 const identity = <T>(line: T): T => line;
@@ -343,6 +344,12 @@ test('wrong options are a TypeError before any I/O', async () => {
   await assert.rejects(restore(pool, '', { batchSize: 0 }), RangeError);
   await assert.rejects(restore(pool, Buffer.from('x') as never), TypeError);
   await assert.rejects(restore({} as never, ''), TypeError);
+  for (const options of [undefined, null, 'user-1'] as never[]) {
+    await assert.rejects(restoreToPostgres(pool, [], options), TypeError);
+  }
+  for (const input of [7, null, undefined, {}, { manifest: {} }] as never[]) {
+    await assert.rejects(restoreToPostgres(pool, input, { userId: USER }), TypeError);
+  }
 });
 
 describe('what is asked of an archive', () => {
@@ -412,4 +419,91 @@ test('in batches, a failure says that those before it are committed', () =>
     const inBatches = await failsWith(restore(pool, text, { batchSize: 10 }), 'BACKUP_SINK_FAILED');
     assert.match(inBatches.message, /are committed/);
     assert.equal(await countRows(db), 20);
+  }));
+
+test('a dry run lists a hundred lines that are refused, and counts all', () =>
+  withEmptyLog(async (_db, pool) => {
+    const text = '{"not": "a line"}\n'.repeat(150) + lineText(1);
+    const report = await restore(pool, text, { dryRun: true });
+    assert.equal(report.refusedCount, 150);
+    assert.deepEqual(
+      report.refused.map(({ lineNumber }) => lineNumber),
+      Array.from({ length: 100 }, (_, index) => index + 1),
+    );
+  }));
+
+test("an archive of the host's own that is not true, and does not say why, is refused", () =>
+  withEmptyLog(async (db, pool) => {
+    await using archive = await openArchive(await signedArchive());
+    const silent = {
+      manifest: archive.manifest,
+      lines: () => archive.lines(),
+      bytes: () => archive.bytes(),
+      verifiedLines: async function* (options?: VerifiedLinesOptions) {
+        return { ...(yield* archive.verifiedLines(options)), ok: false, problems: [] };
+      },
+      verify: async () => ({ ...(await archive.verify()), ok: false, problems: [] }),
+      [Symbol.asyncDispose]: () => archive[Symbol.asyncDispose](),
+    };
+    for (const dryRun of [false, true]) {
+      await failsWith(restore(pool, silent, { dryRun }), 'BACKUP_ARCHIVE_INVALID');
+    }
+    assert.equal(await countRows(db), 0);
+  }));
+
+test('what is neither lines nor bytes is a TypeError, and nothing is written', () =>
+  withEmptyLog(async (db, pool) => {
+    for (const other of [7, null, 'canary']) {
+      const lines = [Buffer.from(lineText(1)), other] as unknown as Buffer[];
+      const error = await failureOf(restore(pool, lines));
+      assert.ok(error instanceof TypeError);
+      assertQuotesNoRow(error);
+      assert.equal(await countRows(db), 0);
+    }
+    await assertReusable(pool);
+  }));
+
+test('a row of an older version that a step cannot take is a conflict, not a failure', () =>
+  withEmptyLog(async (_db, pool) => {
+    await restore(pool, lineText(1) + lineText(2));
+    const newer = lineText(1, { schemaVersion: '2' }) + lineText(2, { schemaVersion: '2' });
+    const upcasterOf = (failing: string) =>
+      createUpcaster({
+        current: 2,
+        steps: {
+          1: (line) => {
+            if (line.id === failing) throw new Error('canary');
+            return line;
+          },
+        },
+      });
+    const whole = await restore(pool, newer, { upcaster: upcasterOf('none') });
+    assert.deepEqual([whole.presentCount, whole.conflictCount], [2, 0]);
+    const { details } = await failsWith(
+      restore(pool, newer, { upcaster: upcasterOf('row-2') }),
+      'BACKUP_RESTORE_CONFLICT',
+    );
+    assert.deepEqual([details.reason, details.lineNumber], ['other-content', 2]);
+    const report = await restore(pool, newer, {
+      upcaster: upcasterOf('row-2'),
+      onConflict: 'report',
+    });
+    assert.deepEqual([report.presentCount, report.conflictCount], [1, 1]);
+  }));
+
+test('a step that makes what no line can hold fails the restore, and says which member', () =>
+  withEmptyLog(async (db, pool) => {
+    const upcaster = createUpcaster({
+      current: 2,
+      steps: { 1: (line) => ({ ...line, op: 'canary' }) as unknown as ExportLine },
+    });
+    const { details } = await failsWith(
+      restore(pool, lineText(1), { upcaster }),
+      'BACKUP_UPCAST_FAILED',
+    );
+    assert.deepEqual(
+      [details.reason, details.member, details.lineNumber],
+      ['invalid-line', 'op', 1],
+    );
+    assert.equal(await countRows(db), 0);
   }));

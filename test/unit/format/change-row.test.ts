@@ -36,6 +36,7 @@ describe('changeRowSchema', () => {
       ...[
         { extra: {} },
         { extra: new Map([['a', 1]]) },
+        { extra: new Map([[7, new RawJson('1')]]) },
         { extra: new Map([['\0', new RawJson('1')]]) },
       ],
     ];

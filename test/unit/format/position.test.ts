@@ -60,6 +60,11 @@ describe('positionSchema', () => {
       null,
     ];
     for (const other of others) assert.equal(positionSchema.safeParse(other).success, false);
+    const { error } = positionSchema.safeParse({ createdAt, eventId, more: 1 });
+    assert.deepEqual(
+      error?.issues.map(({ code }) => code),
+      ['unrecognized_keys'],
+    );
   });
 
   test('says nothing of what is in what it refuses', () => {

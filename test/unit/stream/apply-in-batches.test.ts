@@ -85,6 +85,18 @@ test('an update that carries no field is counted and named, never applied', asyn
   assert.deepEqual(report.emptyUpdates, [{ lineNumber: 2, eventId: empty.eventId }]);
 });
 
+test('of many updates that carry no field a hundred are named, and all are counted', async () => {
+  const lines = Array.from({ length: 150 }, (_, n) =>
+    exportLine({ eventId: `event-${String(n)}`, op: 'update', data: new RawJson('{}') }),
+  );
+  const { report } = await applied(lines);
+  assert.equal(report.emptyUpdateCount, 150);
+  assert.deepEqual(
+    report.emptyUpdates.map(({ eventId }) => eventId),
+    lines.slice(0, 100).map(({ eventId }) => eventId),
+  );
+});
+
 test('however many apps there are, few changes wait', async () => {
   let waiting = 0;
   let most = 0;
@@ -105,7 +117,14 @@ test('however many apps there are, few changes wait', async () => {
 
 test('however large the lines are, few bytes of them wait', async () => {
   const large = 'x'.repeat(10_000);
-  for (const data of [new RawJson(`"${large}"`), { large: [large] }, large]) {
+  const raw = new RawJson(`"${large}"`);
+  const kinds: readonly Partial<ExportLine>[] = [
+    { data: raw },
+    { data: { large: [large] } },
+    { data: large },
+    { data: null, extra: new Map([['large', raw]]) },
+  ];
+  for (const members of kinds) {
     let waiting = 0;
     let most = 0;
     const sizes: number[] = [];
@@ -113,7 +132,7 @@ test('however large the lines are, few bytes of them wait', async () => {
       for (let n = 0; n < 100; n += 1) {
         waiting += 1;
         most = Math.max(most, waiting);
-        yield exportLine({ appId: `app-${String(n % 2)}`, data });
+        yield exportLine({ appId: `app-${String(n % 2)}`, ...members });
       }
     }
     const { appliedCount } = await applyInBatches(lines(), {
@@ -327,6 +346,9 @@ test('wrong options are a TypeError or RangeError', async () => {
     { apply, maxWaitingBytes: '1' },
   ]) {
     await assert.rejects(applyInBatches([], options as never), TypeError);
+  }
+  for (const lines of [undefined, null, 7, {}, 'lines', Buffer.from('lines')]) {
+    await assert.rejects(applyInBatches(lines as never, { apply }), TypeError);
   }
   await assert.rejects(applyInBatches([], { apply, batchSize: 0 }), RangeError);
   await assert.rejects(applyInBatches([], { apply, maxWaitingBytes: 0 }), RangeError);

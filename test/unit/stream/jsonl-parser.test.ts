@@ -260,3 +260,48 @@ test('data and fieldTimestamps that are null or {} count as none', async () => {
     }
   }
 });
+
+describe('a source that fails besides', () => {
+  const damaged = Buffer.from('{"not":"a line"}\n');
+
+  test('when it is closed: the line that is invalid is what is told', async () => {
+    let closings = 0;
+    const source: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.resolve({ done: false, value: damaged }),
+        return: () => {
+          closings += 1;
+          return Promise.reject(new Error('not now'));
+        },
+      }),
+    };
+    const { details } = await failsWith(
+      (async () => {
+        for await (const line of parseJsonl(source)) assert.fail(line.eventId);
+      })(),
+      'BACKUP_LINE_INVALID',
+    );
+    assert.deepEqual([details.lineNumber, closings], [1, 1]);
+  });
+
+  test('at once, without a promise: its own error is told, and it is not asked to return', async () => {
+    const broken = new Error('broken');
+    let closings = 0;
+    const source: Iterable<Uint8Array> = {
+      [Symbol.iterator]: () => ({
+        next: () => {
+          throw broken;
+        },
+        return: () => {
+          closings += 1;
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+    await assert.rejects(parseJsonl(source)[Symbol.asyncIterator]().next(), (error) => {
+      assert.equal(error, broken);
+      return true;
+    });
+    assert.equal(closings, 0);
+  });
+});

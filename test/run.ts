@@ -20,7 +20,6 @@ const SERVERLESS = [
   'test/property/',
   'test/types/',
   'test/archive/',
-  'test/sweep/',
   'test/mutants/',
   'test/coverage/',
 ];

@@ -239,10 +239,10 @@ function newerThan(
   { schemaVersion, eventId }: ExportLine,
   lineNumber: number | undefined,
 ): BackupError<'BACKUP_SCHEMA_UNSUPPORTED'> {
-  const lineText = lineNumber === undefined ? `event ${eventId}` : `line ${lineNumber}`;
+  const placeText = lineNumber === undefined ? `event ${eventId}` : `line ${lineNumber}`;
   return new BackupError(
     'BACKUP_SCHEMA_UNSUPPORTED',
-    `${lineText} is of schema version ${schemaVersion}, and this host knows versions up to ` +
+    `${placeText} is of schema version ${schemaVersion}, and this host knows versions up to ` +
       `${current}: update the host and try again; nothing is lost`,
     { schemaVersion, current, eventId, ...(lineNumber !== undefined && { lineNumber }) },
   );

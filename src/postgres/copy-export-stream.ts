@@ -8,7 +8,7 @@ import { closedEarly } from '../stream/change-source.js';
 import { ByteDigest, offerDigest } from '../stream/digest.js';
 import { FlushGate } from '../stream/flush-gate.js';
 import type { FlushPolicy, FlushProgress } from '../stream/flush-policy.js';
-import { LineBytes } from '../stream/line-bytes.js';
+import { LineBytes, offerOutput } from '../stream/line-bytes.js';
 import { Arrival } from './arrival.js';
 import type { PgConnection, PgPool } from './client.js';
 import { CopyFrames, TupleError } from './copy-frames.js';
@@ -68,6 +68,7 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   ) {
     super({ highWaterMark: options.maxBatchBytes });
     offerDigest(this, this.#digest);
+    offerOutput(this, this.#output);
     const { userId, log } = request;
     this.#request = request;
     this.#pieceBytes = Math.ceil(options.maxBatchBytes / piecesPerBatch);

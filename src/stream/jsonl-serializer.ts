@@ -15,7 +15,7 @@ import { FlushGate } from './flush-gate.js';
 import { flushOptionNames, flushPolicyOf } from './flush-policy.js';
 import type { FlushOptions, FlushProgress } from './flush-policy.js';
 import { hookFailed, hookThrew } from './host-hook.js';
-import { LineBytes } from './line-bytes.js';
+import { LineBytes, offerOutput } from './line-bytes.js';
 
 /** Options of a {@link JsonlSerializer}. */
 export interface JsonlSerializerOptions<T = ChangeRow> extends FlushOptions {
@@ -77,7 +77,10 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     const { map = toExportLine as unknown as (item: T) => ExportLine } = options;
     this.#map = functionOption('map', map);
     // A class of the host's may hand on other bytes than these.
-    if (new.target === JsonlSerializer) offerDigest(this, this.#digest);
+    if (new.target === JsonlSerializer) {
+      offerDigest(this, this.#digest);
+      offerOutput(this, this.#output);
+    }
     this.#gate = new FlushGate(flushPolicyOf(options), () => {
       this.#flushOnInterval();
     });

@@ -4,9 +4,30 @@ const slabBytes = 256 * 1024;
 const noBytes = Buffer.alloc(0);
 const noView = new DataView(noBytes.buffer, 0, 0);
 
+const outputs = new WeakMap<object, LineBytes>();
+
+/** Says of a stream that it hands on the very bytes that are taken from this output. */
+export function offerOutput(stream: object, output: LineBytes): void {
+  outputs.set(stream, output);
+}
+
+/**
+ * Where a stream's chunks can be given back to, by a reader who knows that nobody else has them. New
+ * memory for every byte, outside of its heap, makes V8 collect the whole heap again and again.
+ */
+export function outputOf(stream: object): LineBytes | undefined {
+  return outputs.get(stream);
+}
+
+/** A slab and how many bytes of it are with readers. */
+interface LentSlab {
+  readonly slab: typeof noBytes;
+  byteCount: number;
+}
+
 /**
  * Bytes being written. `bytes`, `view` and `end` are open to decoders, which write without a call per
- * byte; memory that was taken is never written again.
+ * byte; memory that was taken is not written again before all that was taken of it was given back.
  */
 export class LineBytes {
   bytes = noBytes;
@@ -15,6 +36,9 @@ export class LineBytes {
   /** Where the next byte goes. */
   end = 0;
   #start = 0;
+  // By their memory, and weakly, since most readers give nothing back.
+  readonly #lent = new WeakMap<ArrayBufferLike, LentSlab>();
+  readonly #free: (typeof noBytes)[] = [];
 
   /** Bytes written and not taken. */
   get length(): number {
@@ -26,7 +50,10 @@ export class LineBytes {
     if (this.bytes.length - this.end >= byteCount) return;
     const waiting = this.bytes.subarray(this.#start, this.end);
     // Doubled, so that what waits for long is not copied for each line.
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(slabBytes, waiting.length * 2 + byteCount));
+    const needed = waiting.length * 2 + byteCount;
+    const slab = needed <= slabBytes ? this.#free.pop() : undefined;
+    if (this.#lent.get(this.bytes.buffer)?.byteCount === 0) this.#free.push(this.bytes);
+    this.bytes = slab ?? Buffer.allocUnsafeSlow(Math.max(slabBytes, needed));
     this.bytes.set(waiting);
     this.view = new DataView(this.bytes.buffer);
     this.#start = 0;
@@ -42,7 +69,28 @@ export class LineBytes {
       this.bytes = noBytes;
       this.view = noView;
       this.#start = this.end = 0;
+    } else if (taken.length > 0) {
+      this.#lend(taken.length);
     }
     return taken;
+  }
+
+  /**
+   * Lets memory be written again, once all that was taken of it is back.
+   *
+   * @param bytes - what {@link take} has given, once, and nobody reads any more; others are not touched
+   */
+  giveBack(bytes: Uint8Array): void {
+    const lent = this.#lent.get(bytes.buffer);
+    if (lent === undefined) return;
+    lent.byteCount -= bytes.length;
+    if (lent.byteCount === 0 && lent.slab !== this.bytes) this.#free.push(lent.slab);
+  }
+
+  #lend(byteCount: number): void {
+    const slab = this.bytes;
+    const lent = this.#lent.get(slab.buffer);
+    if (lent === undefined) this.#lent.set(slab.buffer, { slab, byteCount });
+    else lent.byteCount += byteCount;
   }
 }

@@ -1,4 +1,5 @@
-// The slab that lines are written into: what was taken stays as it is, and growing stays cheap.
+// The slab that lines are written into: what was taken stays as it is until it is given back, and growing
+// stays cheap.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -70,4 +71,74 @@ test('a reserve that fits keeps the slab', () => {
   output.reserve(bytes.length + 1);
   assert.notEqual(output.bytes, bytes);
   assert.ok(output.bytes.length > bytes.length);
+});
+
+const slab = 'x'.repeat(256 * 1024);
+
+test('memory that was given back in whole is written again', () => {
+  const output = new LineBytes();
+  const memories = new Set<ArrayBufferLike>();
+  for (let index = 0; index < 40; index += 1) {
+    write(output, slab.slice(index));
+    const taken = output.take();
+    memories.add(taken.buffer);
+    output.giveBack(taken);
+  }
+  assert.equal(memories.size, 2);
+});
+
+test('memory is not written again while a piece of it is out, or while it is written', () => {
+  const output = new LineBytes();
+  const pieces = ['first', 'second', 'third'].map((text) => {
+    write(output, text, 1000);
+    return output.take();
+  });
+  const [first, second, third] = pieces as [Uint8Array, Uint8Array, Uint8Array];
+  const next = (): ArrayBufferLike => {
+    write(output, slab);
+    return output.take().buffer;
+  };
+  output.giveBack(first);
+  assert.notEqual(next(), first.buffer);
+  output.giveBack(second);
+  assert.notEqual(next(), first.buffer);
+  assert.equal(Buffer.from(third).toString(), 'third');
+  output.giveBack(third);
+  assert.equal(next(), first.buffer);
+  assert.notEqual(next(), first.buffer);
+});
+
+test('taking nothing lends nothing', () => {
+  const output = new LineBytes();
+  output.take();
+  for (let index = 0; index < 4; index += 1) {
+    write(output, slab);
+    assert.equal(output.take().length, slab.length);
+    output.take();
+  }
+});
+
+test('a fat line has its room, whatever was given back', () => {
+  const output = new LineBytes();
+  write(output, slab);
+  const taken = output.take();
+  write(output, 'next');
+  output.giveBack(taken);
+  output.reserve(slab.length);
+  assert.ok(output.bytes.length - output.end >= slab.length);
+  assert.equal(Buffer.from(output.take()).toString(), 'next');
+});
+
+test('what others give back, and what is as long as a fat line, is not written into', () => {
+  const output = new LineBytes();
+  const foreign = Buffer.from(slab);
+  output.giveBack(foreign);
+  write(output, slab + slab);
+  const fat = output.take();
+  output.giveBack(fat);
+  for (let index = 0; index < 3; index += 1) {
+    write(output, slab);
+    assert.ok(output.bytes.buffer !== foreign.buffer && output.bytes.buffer !== fat.buffer);
+    output.take();
+  }
 });

@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 
+import { LineBytes, offerOutput } from '../../../src/stream/line-bytes.js';
 import { pushedChunks } from '../../../src/stream/pushed-chunks.js';
 
 function pushing(...chunks: readonly Buffer[]): Readable {
@@ -116,4 +117,90 @@ test('a stream that was paused is read, and one that another listener looks at',
   watched.end(one);
   assert.deepEqual(await collected(watched), [one]);
   assert.ok(readable > 0);
+});
+
+// Hands on `count` chunks of 64 KiB each, the first filled with 1, the second with 2 and so on.
+function lending(count: number): Readable {
+  const output = new LineBytes();
+  let given = 0;
+  const stream = new Readable({
+    read(): void {
+      if (given === count) this.push(null);
+      else {
+        output.reserve(chunkBytes);
+        given += 1;
+        output.bytes.fill(given, output.end, (output.end += chunkBytes));
+        this.push(output.take());
+      }
+    },
+  });
+  offerOutput(stream, output);
+  return stream;
+}
+
+const chunkBytes = 64 * 1024;
+
+function isFilled(chunk: Uint8Array, value: number): boolean {
+  return chunk.length === chunkBytes && chunk.every((byte) => byte === value);
+}
+
+test('a chunk goes back to the stream whose memory it is, once the next one is asked for', async () => {
+  const memories = new Set<ArrayBufferLike>();
+  let count = 0;
+  for await (const chunk of pushedChunks(lending(100)) as AsyncIterable<Buffer>) {
+    count += 1;
+    await turn();
+    assert.ok(isFilled(chunk, count));
+    memories.add(chunk.buffer);
+  }
+  assert.equal(count, 100);
+  assert.ok(memories.size < 5, `${memories.size} slabs`);
+});
+
+test('a chunk that another listener was handed too does not go back', async () => {
+  const stream = lending(100);
+  const held: Buffer[] = [];
+  const hold = (chunk: Buffer): void => {
+    held.push(chunk);
+    // From its tenth on the listener is not there any more, and still holds what it has.
+    if (held.length === 10) stream.off('data', hold);
+  };
+  stream.on('data', hold);
+  for await (const chunk of pushedChunks(stream)) assert.ok(chunk);
+  assert.equal(held.length, 10);
+  assert.ok(held.every((chunk, index) => isFilled(chunk, index + 1)));
+});
+
+test('a chunk that a listener of later times is handed does not go back', async () => {
+  const stream = lending(100);
+  let held: Buffer | undefined;
+  let value: number | undefined;
+  let count = 0;
+  for await (const chunk of pushedChunks(stream)) {
+    assert.ok(chunk);
+    count += 1;
+    if (count !== 50) continue;
+    // It is a listener no more by the time that it is called.
+    stream.once('data', (later: Buffer) => {
+      held = later;
+      value = later[0];
+    });
+  }
+  assert.ok(held !== undefined && value !== undefined);
+  assert.ok(isFilled(held, value));
+});
+
+test('a chunk that somebody has looked at and put back does not go back', async () => {
+  const stream = lending(100);
+  await once(stream, 'readable');
+  const peeked = stream.read(chunkBytes) as Buffer;
+  stream.unshift(peeked);
+  assert.equal(stream.listenerCount('readable'), 0);
+  let count = 0;
+  for await (const chunk of pushedChunks(stream)) {
+    assert.ok(chunk);
+    count += 1;
+  }
+  assert.equal(count, 100);
+  assert.ok(isFilled(peeked, 1));
 });

@@ -1,0 +1,56 @@
+// The lanes' memory is used again for an archive, and never while somebody else may have it.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { pipeline } from 'node:stream/promises';
+import { test } from 'node:test';
+
+import type { EventBytes } from '../../src/archive/index.js';
+import { JsonlSerializer } from '../../src/index.js';
+import { pgChangeSource, pgExportStream } from '../../src/postgres/index.js';
+import { pushedChunks } from '../../src/stream/pushed-chunks.js';
+import { archiveBytes } from '../support/archives.js';
+import { USER, fillLog } from '../support/change-log.js';
+import { withDatabase } from '../support/database.js';
+
+const lanes: Readonly<Record<string, (pool: Parameters<typeof pgExportStream>[0]) => EventBytes>> =
+  {
+    pgExportStream: (pool) => pgExportStream(pool, { userId: USER }),
+    'pgChangeSource and JsonlSerializer': (pool) => {
+      const lines = new JsonlSerializer();
+      void pipeline(pgChangeSource(pool, { userId: USER }).batches(), lines);
+      return lines;
+    },
+  };
+
+for (const [name, open] of Object.entries(lanes)) {
+  test(`${name}: some slabs are enough for a log of any size, and its bytes are the same`, async () => {
+    await withDatabase(async (db) => {
+      await db.createChangeLog();
+      await fillLog(db, { rowCount: 8000, dataBytes: 1000 });
+      const memories = new Set<ArrayBufferLike>();
+      const seen = createHash('sha256');
+      const stream = open(db.pool());
+      for await (const chunk of pushedChunks(stream) as AsyncIterable<Buffer>) {
+        memories.add(chunk.buffer);
+        seen.update(chunk);
+      }
+      const { sha256, byteCount } = stream.summary();
+      assert.equal(seen.digest('hex'), sha256);
+      assert.ok(byteCount > 8_000_000);
+      assert.ok(memories.size <= 6, `${memories.size} slabs of 256 KiB`);
+    });
+  });
+
+  test(`${name}: what a listener of the host's was handed stays what it was`, async () => {
+    await withDatabase(async (db) => {
+      await db.createChangeLog();
+      await fillLog(db, { rowCount: 8000, dataBytes: 1000 });
+      const held: Buffer[] = [];
+      const events = open(db.pool()).on('data', (chunk: Buffer) => held.push(chunk));
+      await archiveBytes({ userId: USER, events });
+      const digest = createHash('sha256');
+      for (const chunk of held) digest.update(chunk);
+      assert.equal(digest.digest('hex'), events.summary().sha256);
+    });
+  });
+}

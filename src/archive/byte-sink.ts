@@ -1,5 +1,6 @@
 // The destination of an archive: waits for it, within limits, and says when it has failed.
 
+import { WriteStream } from 'node:fs';
 import { finished } from 'node:stream';
 import type { Writable } from 'node:stream';
 import { systemCodeOf } from '../error-cause.js';
@@ -44,13 +45,17 @@ export interface ByteSinkOptions {
 }
 
 // Handed on at once. A destination tells that it has taken a piece, and not how much of one: with larger
-// pieces a slow reader could not be told from one that has stopped.
-const pieceBytes = 64 * 1024;
+// pieces a slow reader could not be told from one that has stopped. A file has no such reader, and each of
+// its pieces would wait for a thread that deflates.
+function pieceBytesFor(destination: Writable): number {
+  return destination instanceof WriteStream ? Infinity : 64 * 1024;
+}
 
 /** Writes into a Writable with back-pressure; ends it, or destroys it, and is then done with it. */
 export class ByteSink {
   readonly #destination: Writable;
   readonly #options: ByteSinkOptions;
+  readonly #pieceBytes: number;
   readonly #unwatch: () => void;
   readonly #unlisten: () => void;
   #byteCount = 0;
@@ -65,6 +70,7 @@ export class ByteSink {
   constructor(destination: Writable, options: ByteSinkOptions) {
     this.#destination = destination;
     this.#options = options;
+    this.#pieceBytes = pieceBytesFor(destination);
     // It stays: what a destination says after its end would else end the process.
     destination.on('error', () => undefined);
     destination.on('drain', this.#onDrain);
@@ -87,9 +93,9 @@ export class ByteSink {
 
   /** Hands bytes on; settles when there is room for more. */
   async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length; at += pieceBytes) {
+    for (let at = 0; at < bytes.length; at += this.#pieceBytes) {
       this.#throwIfGone();
-      const piece = bytes.subarray(at, at + pieceBytes);
+      const piece = bytes.subarray(at, at + this.#pieceBytes);
       this.#byteCount += piece.length;
       this.#hasDrained = false;
       const hasRoom = this.#destination.write(piece, this.#onTaken);

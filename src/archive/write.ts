@@ -59,8 +59,9 @@ export interface WriteArchiveOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * How long the destination may take nothing, in milliseconds. Default 120,000. It gets 64 KiB at a
-   * time. A socket on which much is buffered takes more only when a third of that is gone, which can be
-   * a megabyte: leave slow readers time for it.
+   * time, a file a block: some 300 KiB, and at most a little more than 1 MiB. A socket on which much is
+   * buffered takes more only when a third of that is gone, which can be a megabyte: leave slow readers
+   * time for it.
    */
   readonly sinkStallTimeoutMs?: number | undefined;
 }

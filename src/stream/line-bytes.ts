@@ -19,26 +19,21 @@ export function outputOf(stream: object): LineBytes | undefined {
   return outputs.get(stream);
 }
 
-/** A slab and how many bytes of it are with readers. */
-interface LentSlab {
-  readonly slab: typeof noBytes;
-  byteCount: number;
-}
-
 /**
  * Bytes being written. `bytes`, `view` and `end` are open to decoders, which write without a call per
  * byte; memory that was taken is not written again before all that was taken of it was given back.
  */
 export class LineBytes {
-  bytes = noBytes;
+  bytes: Buffer = noBytes;
   /** The same memory as `bytes`, for words. */
-  view = noView;
+  view: DataView = noView;
   /** Where the next byte goes. */
   end = 0;
   #start = 0;
-  // By their memory, and weakly, since most readers give nothing back.
-  readonly #lent = new WeakMap<ArrayBufferLike, LentSlab>();
-  readonly #free: (typeof noBytes)[] = [];
+  // How many bytes of a slab are with readers. Weak, since most of them give nothing back; and numbers, since
+  // what refers to its key is kept until V8 next collects the whole heap.
+  readonly #lent = new WeakMap<ArrayBufferLike, number>();
+  readonly #free: Buffer[] = [];
 
   /** Bytes written and not taken. */
   get length(): number {
@@ -52,7 +47,7 @@ export class LineBytes {
     // Doubled, so that what waits for long is not copied for each line.
     const needed = waiting.length * 2 + byteCount;
     const slab = needed <= slabBytes ? this.#free.pop() : undefined;
-    if (this.#lent.get(this.bytes.buffer)?.byteCount === 0) this.#free.push(this.bytes);
+    if (this.#lent.get(this.bytes.buffer) === 0) this.#free.push(this.bytes);
     this.bytes = slab ?? Buffer.allocUnsafeSlow(Math.max(slabBytes, needed));
     this.bytes.set(waiting);
     this.view = new DataView(this.bytes.buffer);
@@ -70,7 +65,7 @@ export class LineBytes {
       this.view = noView;
       this.#start = this.end = 0;
     } else if (taken.length > 0) {
-      this.#lend(taken.length);
+      this.#lent.set(taken.buffer, (this.#lent.get(taken.buffer) ?? 0) + taken.length);
     }
     return taken;
   }
@@ -81,16 +76,10 @@ export class LineBytes {
    * @param bytes - what {@link take} has given, once, and nobody reads any more; others are not touched
    */
   giveBack(bytes: Uint8Array): void {
-    const lent = this.#lent.get(bytes.buffer);
+    const { buffer, length } = bytes;
+    const lent = this.#lent.get(buffer);
     if (lent === undefined) return;
-    lent.byteCount -= bytes.length;
-    if (lent.byteCount === 0 && lent.slab !== this.bytes) this.#free.push(lent.slab);
-  }
-
-  #lend(byteCount: number): void {
-    const slab = this.bytes;
-    const lent = this.#lent.get(slab.buffer);
-    if (lent === undefined) this.#lent.set(slab.buffer, { slab, byteCount });
-    else lent.byteCount += byteCount;
+    this.#lent.set(buffer, lent - length);
+    if (lent === length && buffer !== this.bytes.buffer) this.#free.push(Buffer.from(buffer));
   }
 }

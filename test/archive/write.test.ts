@@ -392,6 +392,30 @@ describe('writeArchive', () => {
     assert.equal(await writing, 'enough');
   });
 
+  test('a file gets a block as one piece, since each one waits for a thread that deflates', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'backup-streams-'));
+    try {
+      const file = path.join(folder, 'a.mana');
+      const lengths: number[] = [];
+      const stream = createWriteStream(file);
+      const write = stream._write.bind(stream);
+      stream._write = (chunk: Buffer, encoding, callback) => {
+        lengths.push(chunk.length);
+        write(chunk, encoding, callback);
+      };
+      const random = changeRows(40).map((row) => ({
+        ...row,
+        data: randomBytes(50_000).toString('hex'),
+      }));
+      await writeArchive(stream, of(random));
+      assert.equal((await verifyArchive(file)).ok, true);
+      const blocks = lengths.filter((length) => length > 64 * 1024);
+      assert.equal(blocks.length, 4, `writes of ${lengths.join()}`);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   test('fulfils when a file has everything', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'backup-streams-'));
     try {

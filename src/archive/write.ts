@@ -59,7 +59,7 @@ export interface WriteArchiveOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * How long the destination may take nothing, in milliseconds. Default 120,000. It gets 64 KiB at a
-   * time, a file a block: some 300 KiB, and at most a little more than 1 MiB. A socket on which much is
+   * time, a file a block: some 600 KiB, and at most a little more than 2 MiB. A socket on which much is
    * buffered takes more only when a third of that is gone, which can be a megabyte: leave slow readers
    * time for it.
    */

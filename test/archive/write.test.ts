@@ -363,14 +363,14 @@ describe('writeArchive', () => {
   });
 
   test('reads and deflates further blocks while one is being written', async () => {
-    const block = randomBytes(1024 * 1024);
+    const block = randomBytes(2 * 1024 * 1024);
     let given = 0;
     const events = Object.assign(
       new Readable({
         highWaterMark: 1,
         read() {
           given += 1;
-          if (given === 6) this.emit('sixth');
+          if (given === 5) this.emit('fifth');
           this.push(block);
         },
       }),
@@ -384,10 +384,10 @@ describe('writeArchive', () => {
       },
     });
     const controller = new AbortController();
-    const sixth = once(events, 'sixth');
+    const fifth = once(events, 'fifth');
     const { signal } = controller;
     const writing = failureOf(writeArchive(stuck, { userId: 'user-1', events, signal }));
-    await settlesWithin(sixth, 5000);
+    await settlesWithin(fifth, 5000);
     controller.abort('enough');
     assert.equal(await writing, 'enough');
   });
@@ -403,7 +403,7 @@ describe('writeArchive', () => {
         lengths.push(chunk.length);
         write(chunk, encoding, callback);
       };
-      const random = changeRows(40).map((row) => ({
+      const random = changeRows(80).map((row) => ({
         ...row,
         data: randomBytes(50_000).toString('hex'),
       }));

@@ -1,15 +1,21 @@
 // The lanes' memory is used again for an archive, and never while somebody else may have it.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 
+import { openArchive, writeArchive } from '../../src/archive/index.js';
 import type { EventBytes } from '../../src/archive/index.js';
+import { SeededRandom } from '../../dev/random.js';
+import { writeRows } from '../../dev/sample-log.js';
 import { JsonlSerializer } from '../../src/index.js';
 import { pgChangeSource, pgExportStream } from '../../src/postgres/index.js';
 import { pushedChunks } from '../../src/stream/pushed-chunks.js';
 import { archiveBytes } from '../support/archives.js';
-import { USER, fillLog } from '../support/change-log.js';
+import { USER, fillLog, rowOf } from '../support/change-log.js';
+import { collectBytes } from '../support/collect.js';
 import { withDatabase } from '../support/database.js';
 
 const lanes: Readonly<Record<string, (pool: Parameters<typeof pgExportStream>[0]) => EventBytes>> =
@@ -51,6 +57,33 @@ for (const [name, open] of Object.entries(lanes)) {
       const digest = createHash('sha256');
       for (const chunk of held) digest.update(chunk);
       assert.equal(digest.digest('hex'), events.summary().sha256);
+    });
+  });
+
+  test(`${name}: lines shorter and longer than a slab, at any pace, are archived as they are exported`, async () => {
+    await withDatabase(async (db) => {
+      await db.createChangeLog();
+      const random = new SeededRandom(7);
+      const sizes = Array.from({ length: 300 }, () =>
+        random.pick([10, 1000, 60_000, 260_000, 300_000]),
+      );
+      const rows = sizes.map((size, index) =>
+        rowOf(index, { data: JSON.stringify(`${index}`.repeat(size).slice(0, size)) }),
+      );
+      await writeRows(db.admin, rows);
+      const pool = db.pool();
+      const exported = await collectBytes(pgExportStream(pool, { userId: USER }));
+      // Pauses where the destination does: chunks wait in the lane then, and in the archive.
+      const out = new PassThrough();
+      const writing = writeArchive(out, { userId: USER, compressionLevel: 1, events: open(pool) });
+      const pieces: Buffer[] = [];
+      for await (const piece of out as AsyncIterable<Buffer>) {
+        pieces.push(piece);
+        if (random.chance(0.2)) for (let n = random.integer(1, 20); n > 0; n -= 1) await turn();
+      }
+      await writing;
+      await using archive = await openArchive(Buffer.concat(pieces));
+      assert.ok(exported.equals(await collectBytes(archive.bytes())));
     });
   });
 }

@@ -9,6 +9,7 @@ import type { TestDatabase } from '../support/database.js';
 import { eventually } from '../support/deadline.js';
 import { assertReusable, failsWith, failureOf } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
+import { WatchedPool, afterTurns } from '../support/watched-pool.js';
 import { startWireProxy } from '../support/wire-proxy.js';
 
 const COUNT = 400;
@@ -135,6 +136,43 @@ describe('F32 abort', () => {
       }
       assert.equal(await countRows(db), 100);
     }));
+
+  for (const dryRun of [false, true]) {
+    test(`right after any answer of the database${dryRun ? ', in a dry run' : ''}: all or nothing, and the client is left alone`, () =>
+      withEmptyLog(async (db, pool) => {
+        const text = lineText(1) + lineText(2);
+        const whole = new WatchedPool(pool);
+        await restore(whole, text, { dryRun });
+        const outcomes = new Set<string>();
+        for (let index = 0; index < whole.texts.length; index += 1) {
+          for (const turnCount of [1, 2, 3]) {
+            await db.admin.query('TRUNCATE sync_changes');
+            const controller = new AbortController();
+            const watched = new WatchedPool(pool, (answered) => {
+              if (answered !== index) return;
+              void afterTurns(turnCount, () => {
+                controller.abort(reason);
+              });
+            });
+            const where = `${String(turnCount)} after ${String(whole.texts[index])}`;
+            const { signal } = controller;
+            const outcome = await restore(watched, text, { dryRun, signal }).then(
+              ({ newCount }) => `restored ${String(newCount)}`,
+              (error: unknown) => {
+                assert.equal(error, reason, where);
+                return 'aborted';
+              },
+            );
+            outcomes.add(outcome);
+            assert.deepEqual(watched.counts, { leases: 1, releases: 1, lateQueries: 0 }, where);
+            const expected = dryRun || outcome === 'aborted' ? 0 : 2;
+            assert.equal(await countRows(db), expected, where);
+            await assertReusable(pool);
+          }
+        }
+        assert.deepEqual([...outcomes], ['aborted', 'restored 2']);
+      }));
+  }
 
   test('while the lines are waited for', () =>
     withEmptyLog(async (db, pool) => {

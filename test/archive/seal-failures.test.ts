@@ -1,6 +1,7 @@
 // What fails while sealing or unsealing: it is told once, ends both streams, and ends no process.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ import { promisify } from 'node:util';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { sealArchive, unsealArchive, writeArchive } from '../../src/archive/index.js';
 import type { SealInput } from '../../src/archive/index.js';
+import { StoppableBytes } from '../../src/archive/stoppable-bytes.js';
 import { changeSourceFrom } from '../../src/index.js';
 import { changeRows } from '../support/change-rows.js';
 import { chunked, collectBytes, stallAfter } from '../support/collect.js';
@@ -208,6 +210,16 @@ test('where age-encryption is not installed, says so, and leaves neither stream 
   const args = ['--import', 'tsx', '--input-type=module', '--eval', script];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   assert.equal(stdout, '[true,true,true,true]\n'.repeat(2));
+});
+
+test('a reader that cancels what is sealed closes the input, and is the reason why', async () => {
+  const input = silent();
+  const bytes = new StoppableBytes(input, { check: () => assert.fail('a piece came') });
+  const reason = new Error('the reader has enough');
+  const closed = once(input, 'close').catch((error: unknown) => error);
+  await bytes.stream.cancel(reason);
+  assert.equal(await closed, reason);
+  assert.equal(bytes.failure?.error, reason);
 });
 
 describe('sealing while the archive is written', () => {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { isBackupError } from '../../src/index.js';
+import { pgChangeSource } from '../../src/postgres/index.js';
 import { USER, fillLog } from '../support/change-log.js';
 import { collectBytes } from '../support/collect.js';
 import { settlesWithin } from '../support/deadline.js';
@@ -88,6 +89,31 @@ for (const lane of lanes) {
       await failsWith(collectBytes(lane.export(pool, options).stream), 'BACKUP_SOURCE_FAILED');
     }));
 }
+
+test('pgChangeSource: F15 a row that comes with another number of fields is a typed error', () =>
+  withDatabase(async (db) => {
+    await db.createChangeLog();
+    await fillLog(db, { rowCount: 5 });
+    await using proxy = await startWireProxy(db.address);
+    const pool = db.pool({ connectionString: proxy.url(db.url()), maxUses: 1 });
+    const pieces: Buffer[] = [];
+    proxy.watch((direction, piece) => direction === 'toClient' && pieces.push(Buffer.from(piece)));
+    const running = pgChangeSource(pool, { userId: USER, batchSize: 2 });
+    for await (const { userId } of running) assert.equal(userId, USER);
+    const sent = Buffer.concat(pieces);
+    const messages = messagesOf(sent);
+    // The second row of the first read.
+    const row = messages[messages.findIndex(({ type }) => type === 's') - 1];
+    assert.equal(row?.type, 'D');
+    proxy.heal();
+    proxy.corrupt(row.start + 6);
+    const source = pgChangeSource(pool, { userId: USER, batchSize: 2 });
+    const { details } = await failsWith(source.ready(), 'BACKUP_SOURCE_FAILED');
+    const relation = 'public.sync_changes';
+    assert.deepEqual(details, { stage: 'read', rowCount: 1, relation });
+    proxy.heal();
+    await assertReusable(pool);
+  }));
 
 // Texts of the same length, for the lengths of the messages.
 const copyFaults = [

@@ -286,7 +286,6 @@ export class CopyExportStream extends Readable implements CopyListener, SessionL
   }
 
   #end(): void {
-    if (this.#isWhole) return;
     this.#isWhole = true;
     this.push(null);
   }

@@ -72,7 +72,7 @@ export class CopyIn implements PgSubmittable {
 
   /** Says that this was all. @returns how many rows the server has taken */
   finish(): Promise<number> {
-    if (this.#failure === undefined) this.#connection?.endCopyFrom();
+    (this.#connection as CopyConnection).endCopyFrom();
     return this.#completed;
   }
 
@@ -92,7 +92,6 @@ export class CopyIn implements PgSubmittable {
 
   handleReadyForQuery(): void {
     this.callback?.();
-    if (this.#failure !== undefined) return;
     if (Number.isNaN(this.#rowCount)) this.handleError(outOfCopy());
     else this.#complete(this.#rowCount);
   }

@@ -68,14 +68,15 @@ export class ExportSession {
       if (client === undefined) throw outOfProtocol('the client came too late', this.place);
       this.#stage = 'begin';
       this.expectServer();
-      await beginTransaction(client, 'ISOLATION LEVEL REPEATABLE READ READ ONLY', this.#request);
+      const mode = 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
+      await beginTransaction(this.#leased, mode, this.#request);
       this.expectServer(); // each answer is a sign of life
-      await applySettings(client, this.#request);
+      await applySettings(this.#leased, this.#request);
       this.#stage = 'check';
       this.expectServer();
-      await checkLog(client, this.#request, this.place);
+      await checkLog(this.#leased, this.#request, this.place);
       this.#stage = 'read';
-      return client;
+      return this.#leased;
     });
   }
 
@@ -121,14 +122,13 @@ export class ExportSession {
    * @throws what {@link fail} was called with
    */
   async complete(): Promise<void> {
-    const client = this.#lease.client as PgClient;
     await this.#guarded(async () => {
       this.#stage = 'end';
       this.expectServer();
-      await checkSettings(client, this.#request, this.#rowCount);
+      await checkSettings(this.#leased, this.#request, this.#rowCount);
       this.expectServer();
-      await client.query('COMMIT');
-      if (client.getTransactionStatus() !== 'I') {
+      await this.#leased.query('COMMIT');
+      if (this.#leased.getTransactionStatus() !== 'I') {
         throw outOfProtocol('COMMIT did not end the transaction', this.place);
       }
       this.#lease.release();
@@ -155,6 +155,12 @@ export class ExportSession {
   /** As {@link fail}, for whatever the driver threw. */
   failFrom(cause: unknown): void {
     this.fail(cause instanceof BackupError ? cause : sourceFailed(cause, this.place));
+  }
+
+  /** The client, asked for anew after each answer: one that was given back is not ours any more. */
+  get #leased(): PgClient {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    return this.#lease.client as PgClient;
   }
 
   #expect(limit: 'stallTimeoutMs' | 'sinkStallTimeoutMs'): void {

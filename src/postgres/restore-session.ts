@@ -222,7 +222,7 @@ export class RestoreSession {
     if (this.#failure !== undefined) return this.#failure.error;
     this.#failure = { error: cause };
     // Destroyed with its client is what was not committed: the server rolls it back.
-    if (!this.#lease.isOver) this.#lease.destroy();
+    this.#lease.destroy();
     for (const reject of this.#waiting) reject(cause);
     this.#waiting.clear();
     return cause;

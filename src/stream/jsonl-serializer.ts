@@ -230,8 +230,10 @@ export class JsonlSerializer<T = ChangeRow> extends Transform {
     const fail = (error?: Error | null): void => {
       if (error) this.destroy(error);
     };
-    if (this.#flushing === undefined && this.#flushed(fail))
-      this.#afterFlush(() => undefined, fail);
+    // The hook that is under way may have written the row that has waited for this.
+    this.#afterFlush(() => {
+      if (this.#flushed(fail)) this.#afterFlush(() => undefined, fail);
+    }, fail);
   }
 
   /** Flushes what has not been. @returns false when the hook threw, which `callback` was told */

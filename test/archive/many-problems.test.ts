@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { openArchive, verifyArchive } from '../../src/archive/index.js';
 import { LinesCheck } from '../../src/archive/verify-events.js';
 import type { LineProblems } from '../../src/archive/verify-events.js';
+import type { Manifest } from '../../src/format/manifest.js';
 import { failureOf } from '../support/failures.js';
 import { buildZip } from '../support/zip-parts.js';
 
@@ -105,4 +106,55 @@ test('beyond what is listed, lines are counted and no errors made of them', () =
     ['BACKUP_ORDER_VIOLATED', 3, good.length + 1],
   ]);
   assert.equal(counted, 6);
+});
+
+describe('lines that are checked as they come', () => {
+  const line = (n: number, appId = 'a'): string =>
+    `{"eventId":"${n}","appId":"${appId}","table":"t","id":"i","op":"insert","clientId":"c","createdAt":"2026-04-14T10:00:00.${String(n).padStart(3, '0')}1Z"}\n`;
+
+  function checked(
+    chunks: Iterable<string>,
+    maxLineBytes: number,
+  ): { check: LinesCheck; told: unknown[]; valid: number[] } {
+    const told: unknown[] = [];
+    const problems: LineProblems = {
+      isFull: false,
+      addOfLine: ({ code }, { lineNumber }) => told.push([code, lineNumber]),
+      countOfLine: () => assert.fail('counted'),
+    };
+    const check = new LinesCheck({ maxLineBytes, maxDepth: undefined }, problems);
+    const valid: number[] = [];
+    for (const chunk of chunks) {
+      check.feed(Buffer.from(chunk));
+      while (check.next()) valid.push(check.lineNumber);
+    }
+    return { check, told, valid };
+  }
+
+  test('after one over the limit, which may go on for ever, nothing is said of what follows', () => {
+    const chunks = [line(1), 'x'.repeat(300), `${'x'.repeat(300)}\n`, line(2), '[]\n', line(1)];
+    const { check, told, valid } = checked(chunks, 200);
+    assert.deepEqual([valid, told], [[1], [['BACKUP_LIMIT_EXCEEDED', 2]]]);
+    check.finish(undefined, () => assert.fail('told'));
+  });
+
+  test('of more apps than are kept, the manifest is told as wrong, whichever of them it lists', () => {
+    const appOf = (n: number): string => `${String(n).padStart(3, '0')}${'a'.repeat(1024 * 1024)}`;
+    const count = 66;
+    const { check, told } = checked(
+      (function* () {
+        for (let n = 1; n <= count; n += 1) yield line(n, appOf(n));
+      })(),
+      2 * 1024 * 1024,
+    );
+    assert.deepEqual(told, []);
+    // Those that were kept before there were too many.
+    const apps = Array.from({ length: 64 }, (_, index) => appOf(index + 1));
+    const manifest = { apps, schemaVersionMin: 1, schemaVersionMax: 1 } as unknown as Manifest;
+    const wrong: unknown[] = [];
+    check.finish(manifest, ({ code, details }) => {
+      wrong.push([code, 'member' in details && details.member]);
+    });
+    assert.deepEqual(wrong, [['BACKUP_MANIFEST_INVALID', 'apps']]);
+  });
 });

@@ -1,5 +1,7 @@
 // What fails while sealing or unsealing: it is told once, ends both streams, and ends no process.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,9 +10,11 @@ import { PassThrough, Readable } from 'node:stream';
 import type { Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { sealArchive, unsealArchive, writeArchive } from '../../src/archive/index.js';
 import type { SealInput } from '../../src/archive/index.js';
+import { StoppableBytes } from '../../src/archive/stoppable-bytes.js';
 import { changeSourceFrom } from '../../src/index.js';
 import { changeRows } from '../support/change-rows.js';
 import { chunked, collectBytes, stallAfter } from '../support/collect.js';
@@ -105,6 +109,26 @@ for (const [name, run] of Object.entries(directions)) {
       assert.equal(isClosed, true);
     });
 
+    test('does not tell that such an input fails to be closed: it tells why it was', async () => {
+      let returnCount = 0;
+      const input: AsyncIterable<Uint8Array> = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => new Promise<never>(() => undefined),
+          return: () => {
+            returnCount += 1;
+            return Promise.reject(new Error('cannot be closed'));
+          },
+        }),
+      };
+      const destination = new PassThrough();
+      const running = run(input, destination);
+      await turn();
+      destination.destroy(new Error('full'));
+      await failsWith(running, 'BACKUP_SINK_FAILED');
+      await turn();
+      assert.equal(returnCount, 1);
+    });
+
     test('of what are no bytes is refused before anything is touched', async () => {
       for (const input of [7, null, {}] as unknown as SealInput[]) {
         const destination = new PassThrough();
@@ -164,6 +188,39 @@ for (const [name, run] of Object.entries(directions)) {
     });
   });
 }
+
+test('where age-encryption is not installed, says so, and leaves neither stream open', async () => {
+  const source = new URL('../../src/archive/index.ts', import.meta.url).href;
+  const hooks = `
+    export function resolve(name, context, next) {
+      if (name !== 'age-encryption') return next(name, context);
+      throw Object.assign(new Error('absent'), { code: 'ERR_MODULE_NOT_FOUND' });
+    }`;
+  const script = `
+    import { register } from 'node:module';
+    import { PassThrough } from 'node:stream';
+    register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hooks)}));
+    const { sealArchive, unsealArchive } = await import(${JSON.stringify(source)});
+    for (const run of [sealArchive, unsealArchive]) {
+      const streams = [new PassThrough(), new PassThrough()];
+      const error = await run(...streams, { passphrase: 'canary' }).catch((error) => error);
+      const told = [error instanceof TypeError, error.message.includes('npm install age-encryption')];
+      console.log(JSON.stringify([...told, ...streams.map(({ destroyed }) => destroyed)]));
+    }`;
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', script];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  assert.equal(stdout, '[true,true,true,true]\n'.repeat(2));
+});
+
+test('a reader that cancels what is sealed closes the input, and is the reason why', async () => {
+  const input = silent();
+  const bytes = new StoppableBytes(input, { check: () => assert.fail('a piece came') });
+  const reason = new Error('the reader has enough');
+  const closed = once(input, 'close').catch((error: unknown) => error);
+  await bytes.stream.cancel(reason);
+  assert.equal(await closed, reason);
+  assert.equal(bytes.failure?.error, reason);
+});
 
 describe('sealing while the archive is written', () => {
   const hanging = () => changeSourceFrom(stallAfter(changeRows(600), 550));

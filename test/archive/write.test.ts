@@ -9,6 +9,7 @@ import path from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { openArchive, verifyArchive, writeArchive } from '../../src/archive/index.js';
 import type { EventBytes, WriteArchiveOptions } from '../../src/archive/index.js';
 import { changeSourceFrom, JsonlSerializer } from '../../src/index.js';
@@ -192,6 +193,23 @@ describe('nothing that looks like an archive is left when', () => {
     const broken = new Error('broken');
     const events = failAfter(changeRows(3000), 2500, broken);
     assert.equal(await failureOf(writeArchive(sink, of(events))), broken);
+    assertNoArchive(sink);
+  });
+
+  test('the source fails, and to be disposed of as well: what it failed with first is told', async () => {
+    const sink = new Sink();
+    const broken = new Error('broken');
+    const source = changeSourceFrom(failAfter(changeRows(3000), 2500, broken));
+    let disposeCount = 0;
+    const events = Object.assign(source, {
+      [Symbol.asyncDispose]: () => {
+        disposeCount += 1;
+        return Promise.reject(new Error('cannot be disposed of'));
+      },
+    });
+    assert.equal(await failureOf(writeArchive(sink, { userId: 'user-1', events, at })), broken);
+    await turn();
+    assert.equal(disposeCount, 1);
     assertNoArchive(sink);
   });
 

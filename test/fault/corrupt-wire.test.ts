@@ -4,12 +4,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { isBackupError } from '../../src/index.js';
+import { pgChangeSource } from '../../src/postgres/index.js';
 import { USER, fillLog } from '../support/change-log.js';
 import { collectBytes } from '../support/collect.js';
 import { settlesWithin } from '../support/deadline.js';
 import { withDatabase } from '../support/database.js';
-import { failsWith } from '../support/failures.js';
+import { assertReusable, failsWith } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
+import { countRows, lineText, restore, withEmptyLog } from '../support/restored.js';
 import { contentOffsetsOf, messagesOf } from '../support/wire-messages.js';
 import { startWireProxy } from '../support/wire-proxy.js';
 
@@ -85,5 +87,65 @@ for (const lane of lanes) {
         sentBefore += piece.length;
       });
       await failsWith(collectBytes(lane.export(pool, options).stream), 'BACKUP_SOURCE_FAILED');
+    }));
+}
+
+test('pgChangeSource: F15 a row that comes with another number of fields is a typed error', () =>
+  withDatabase(async (db) => {
+    await db.createChangeLog();
+    await fillLog(db, { rowCount: 5 });
+    await using proxy = await startWireProxy(db.address);
+    const pool = db.pool({ connectionString: proxy.url(db.url()), maxUses: 1 });
+    const pieces: Buffer[] = [];
+    proxy.watch((direction, piece) => direction === 'toClient' && pieces.push(Buffer.from(piece)));
+    const running = pgChangeSource(pool, { userId: USER, batchSize: 2 });
+    for await (const { userId } of running) assert.equal(userId, USER);
+    const sent = Buffer.concat(pieces);
+    const messages = messagesOf(sent);
+    // The second row of the first read.
+    const row = messages[messages.findIndex(({ type }) => type === 's') - 1];
+    assert.equal(row?.type, 'D');
+    proxy.heal();
+    proxy.corrupt(row.start + 6);
+    const source = pgChangeSource(pool, { userId: USER, batchSize: 2 });
+    const { details } = await failsWith(source.ready(), 'BACKUP_SOURCE_FAILED');
+    const relation = 'public.sync_changes';
+    assert.deepEqual(details, { stage: 'read', rowCount: 1, relation });
+    proxy.heal();
+    await assertReusable(pool);
+  }));
+
+// Texts of the same length, for the lengths of the messages.
+const copyFaults = [
+  ['takes a line more than there was', 'toClient', 'COPY 2\0', 'COPY 3\0', 2],
+  ['says of no line that it was taken', 'toClient', 'COPY 2\0', 'TAKE 2\0', 2],
+  [
+    'is asked something else, and wants no lines',
+    'toServer',
+    'COPY pg_temp.backup_streams_stage FROM STDIN',
+    'SET LOCAL search_path TO pg_catalog -- STDIN',
+    0,
+  ],
+] as const;
+
+for (const [what, way, text, changed, lineCount] of copyFaults) {
+  test(`F15 a server that ${what}: the restore is no success, and nothing stays`, () =>
+    withEmptyLog(async (db) => {
+      await using proxy = await startWireProxy(db.address);
+      const pool = db.pool({ connectionString: proxy.url(db.url()) });
+      let changeCount = 0;
+      proxy.watch((direction, piece) => {
+        const at = direction === way ? piece.indexOf(text) : -1;
+        if (at >= 0) changeCount += piece.write(changed, at) / changed.length;
+      });
+      const options = { stallTimeoutMs: 5_000 };
+      const restoring = restore(pool, lineText(1) + lineText(2), options);
+      const { details } = await failsWith(restoring, 'BACKUP_SINK_FAILED');
+      assert.equal(changeCount, 1);
+      const relation = 'public.sync_changes';
+      assert.deepEqual(details, { stage: 'stage', lineCount, relation });
+      proxy.heal();
+      await assertReusable(pool);
+      assert.equal(await countRows(db), 0);
     }));
 }

@@ -1,9 +1,10 @@
 // COMMIT itself fails: an answer of the server's is an answer, in whatever language; without one nobody knows.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type pg from 'pg';
 
 import type { TestDatabase } from '../support/database.js';
-import { assertReusable, failsWith } from '../support/failures.js';
+import { assertReusable, failsWith, failureOf } from '../support/failures.js';
 import { countRows, lineText, restore, withEmptyLog } from '../support/restored.js';
 import { startWireProxy } from '../support/wire-proxy.js';
 
@@ -62,23 +63,40 @@ test('a COMMIT that the server answers with ROLLBACK is a failure, and nothing o
     assert.equal(await countRows(db), 0);
   }));
 
+/** Aborts when COMMIT is on its way: its answer is waited for all the same. */
+function abortAtCommit(pool: pg.Pool, reason: Error): AbortSignal {
+  const controller = new AbortController();
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    const aborting = (text: unknown, ...rest: unknown[]): unknown => {
+      const answer = query(text, ...rest);
+      if (text === 'COMMIT') controller.abort(reason);
+      return answer;
+    };
+    client.query = aborting as typeof client.query;
+  });
+  return controller.signal;
+}
+
 test('an abort while the answer to COMMIT is waited for changes nothing: it is told which it was', () =>
   withEmptyLog(async (db, pool) => {
     await atCommit(db, 'PERFORM pg_sleep(0.2)');
-    const controller = new AbortController();
-    pool.on('connect', (client) => {
-      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
-      const aborting = (text: unknown, ...rest: unknown[]): unknown => {
-        const answer = query(text, ...rest);
-        if (text === 'COMMIT') controller.abort(new Error('enough'));
-        return answer;
-      };
-      client.query = aborting as typeof client.query;
-    });
-    const { newCount } = await restore(pool, TEXT, { signal: controller.signal });
-    assert.ok(controller.signal.aborted);
+    const signal = abortAtCommit(pool, new Error('enough'));
+    const { newCount } = await restore(pool, TEXT, { signal });
+    assert.ok(signal.aborted);
     assert.equal(newCount, 2);
     assert.equal(await countRows(db), 2);
+  }));
+
+test('an abort while the answer to the COMMIT of a batch is waited for leaves that batch, and begins no other', () =>
+  withEmptyLog(async (db, pool) => {
+    const reason = new Error('enough');
+    const signal = abortAtCommit(pool, reason);
+    assert.equal(await failureOf(restore(pool, TEXT, { signal, batchSize: 1 })), reason);
+    assert.equal(await countRows(db), 1);
+    await assertReusable(pool);
+    const { presentCount, newCount } = await restore(db.pool(), TEXT);
+    assert.deepEqual([presentCount, newCount], [1, 1]);
   }));
 
 test('a COMMIT that is not answered in time leaves it unknown', () =>

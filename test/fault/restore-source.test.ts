@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 
 import { type ExportLine, applyInBatches, parseJsonl } from '../../src/index.js';
 import { pgExportStream, restoreToPostgres } from '../../src/postgres/index.js';
@@ -105,6 +106,63 @@ describe('a source that is never read', () => {
     await parseJsonl(chunks).return?.();
     assert.ok(isClosed);
   });
+});
+
+describe('what a source says when it is left is nothing beside why it is left', () => {
+  interface Left {
+    readonly source: AsyncIterable<Uint8Array>;
+    readonly counts: { reads: number; returns: number };
+  }
+
+  /** Gives these pieces, then hangs, and fails to be left. */
+  function failsToBeLeft(...pieces: readonly string[]): Left {
+    const counts = { reads: 0, returns: 0 };
+    const iterator = {
+      next: () => {
+        const piece = pieces[counts.reads];
+        counts.reads += 1;
+        if (piece === undefined) return new Promise<never>(() => undefined);
+        return Promise.resolve({ done: false as const, value: Buffer.from(piece) });
+      },
+      return: () => {
+        counts.returns += 1;
+        return Promise.reject(new Error('canary'));
+      },
+    };
+    return { counts, source: { [Symbol.asyncIterator]: () => iterator } };
+  }
+
+  test('before it is read', () =>
+    withEmptyLog(async (db) => {
+      const nowhere = db.pool({ connectionString: undefined, host: '127.0.0.1', port: 1 });
+      const { source, counts } = failsToBeLeft();
+      await failsWith(restore(nowhere, source), 'BACKUP_SINK_FAILED');
+      await turn();
+      assert.deepEqual(counts, { reads: 0, returns: 1 });
+    }));
+
+  test('between two reads', () =>
+    withEmptyLog(async (_db, pool) => {
+      const { source, counts } = failsToBeLeft(lineText(1), '[]\n');
+      const { details } = await failsWith(restore(pool, source), 'BACKUP_LINE_INVALID');
+      assert.equal(details.lineNumber, 2);
+      await turn();
+      assert.deepEqual(counts, { reads: 2, returns: 1 });
+      await assertReusable(pool);
+    }));
+
+  test('while a read is pending', () =>
+    withEmptyLog(async (_db, pool) => {
+      const { source, counts } = failsToBeLeft(lineText(1));
+      const gone = new AbortController();
+      const restoring = failureOf(restore(pool, source, { signal: gone.signal }));
+      await eventually(() => counts.reads === 2, 5_000, 'The second read');
+      gone.abort();
+      assert.equal(await restoring, gone.signal.reason);
+      await turn();
+      assert.deepEqual(counts, { reads: 2, returns: 1 });
+      await assertReusable(pool);
+    }));
 });
 
 test('F34 a stream that hangs is closed when the restore of it is aborted, as bytes and as lines', () =>

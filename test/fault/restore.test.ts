@@ -1,14 +1,23 @@
 // F39 to F41 and F32: a restore that is cut off, aborted, or not alone. What is in the log
 // afterwards is all or nothing of each transaction, and running it again gives all of it once.
 import assert from 'node:assert/strict';
+import type { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
+import { setImmediate as turn, setTimeout as pass } from 'node:timers/promises';
 import type pg from 'pg';
 
+import { openArchive } from '../../src/archive/index.js';
+import { changeSourceFrom } from '../../src/index.js';
+import { archiveBytes } from '../support/archives.js';
 import { listBackends } from '../support/backends.js';
+import { USER } from '../support/change-log.js';
+import { changeRows } from '../support/change-rows.js';
 import type { TestDatabase } from '../support/database.js';
 import { eventually } from '../support/deadline.js';
 import { assertReusable, failsWith, failureOf } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
+import { WatchedPool, afterTurns } from '../support/watched-pool.js';
 import { startWireProxy } from '../support/wire-proxy.js';
 
 const COUNT = 400;
@@ -136,6 +145,43 @@ describe('F32 abort', () => {
       assert.equal(await countRows(db), 100);
     }));
 
+  for (const dryRun of [false, true]) {
+    test(`right after any answer of the database${dryRun ? ', in a dry run' : ''}: all or nothing, and the client is left alone`, () =>
+      withEmptyLog(async (db, pool) => {
+        const text = lineText(1) + lineText(2);
+        const whole = new WatchedPool(pool);
+        await restore(whole, text, { dryRun });
+        const outcomes = new Set<string>();
+        for (let index = 0; index < whole.texts.length; index += 1) {
+          for (const turnCount of [1, 2, 3]) {
+            await db.admin.query('TRUNCATE sync_changes');
+            const controller = new AbortController();
+            const watched = new WatchedPool(pool, (answered) => {
+              if (answered !== index) return;
+              void afterTurns(turnCount, () => {
+                controller.abort(reason);
+              });
+            });
+            const where = `${String(turnCount)} after ${String(whole.texts[index])}`;
+            const { signal } = controller;
+            const outcome = await restore(watched, text, { dryRun, signal }).then(
+              ({ newCount }) => `restored ${String(newCount)}`,
+              (error: unknown) => {
+                assert.equal(error, reason, where);
+                return 'aborted';
+              },
+            );
+            outcomes.add(outcome);
+            assert.deepEqual(watched.counts, { leases: 1, releases: 1, lateQueries: 0 }, where);
+            const expected = dryRun || outcome === 'aborted' ? 0 : 2;
+            assert.equal(await countRows(db), expected, where);
+            await assertReusable(pool);
+          }
+        }
+        assert.deepEqual([...outcomes], ['aborted', 'restored 2']);
+      }));
+  }
+
   test('while the lines are waited for', () =>
     withEmptyLog(async (db, pool) => {
       const controller = new AbortController();
@@ -227,3 +273,100 @@ test('F1 F2 no server, and a pool that gives no client', () =>
     held.release();
     await assertReusable(pool);
   }));
+
+describe('a database that is slower than what it is given', () => {
+  const longText = (length: number): string => `{"title": "canary ${'x'.repeat(length)}"}`;
+
+  /** The socket of the pool's first client, once there is one. */
+  function socketOf(pool: pg.Pool): Promise<Socket> {
+    return new Promise((resolve) => {
+      pool.once('connect', (client) => {
+        resolve((client as unknown as { connection: { stream: Socket } }).connection.stream);
+      });
+    });
+  }
+
+  test('makes an archive wait: about a MiB is on its way, and no more', () =>
+    withEmptyLog(async (db) => {
+      await using proxy = await startWireProxy(db.address);
+      const pool = db.pool({ connectionString: proxy.url(db.url()) });
+      const rows = changeRows(400, 100_000).map((row) => ({ ...row, userId: USER }));
+      await using archive = await openArchive(
+        await archiveBytes({ events: changeSourceFrom(rows), compressionLevel: 1 }),
+      );
+      proxy.watch((direction, piece) => {
+        if (direction === 'toServer' && piece.length > 10_000) proxy.pause('toServer');
+      });
+      const first = socketOf(pool);
+      const restoring = restore(pool, archive);
+      const socket = await first;
+      const enough = 1024 * 1024;
+      await eventually(() => socket.writableLength >= enough, 20_000, 'The socket has enough');
+      // Whoever does not wait has read all of the archive by then.
+      await pass(500);
+      assert.ok(socket.writableLength < 1.5 * enough, String(socket.writableLength));
+      proxy.watch(() => undefined);
+      proxy.resume();
+      assert.equal((await restoring).newCount, 400);
+      await assertReusable(pool);
+    }));
+
+  test('and ends before it has taken the last of it: one typed error, and nothing stays', () =>
+    withEmptyLog(async (db, direct) => {
+      await using proxy = await startWireProxy(db.address);
+      const pool = db.pool({ connectionString: proxy.url(db.url()) });
+      const enough = 1024 * 1024;
+      const first = socketOf(pool);
+      async function* nearlyEnough(): AsyncGenerator<Uint8Array> {
+        const socket = await first;
+        proxy.pause('toServer');
+        let rowNumber = 0;
+        const line = (length: number): Uint8Array => {
+          rowNumber += 1;
+          return Buffer.from(lineText(rowNumber, { data: longText(length) }));
+        };
+        // Lines of more than a message, each of which is sent at once.
+        while (socket.writableLength < 950_000) {
+          const { writableLength } = socket;
+          yield line(writableLength < 650_000 ? 132_000 : 990_000 - writableLength);
+          await turn();
+        }
+        assert.ok(socket.writableLength < enough);
+        // And one of less, which goes last.
+        yield line(120_000);
+        void eventually(() => socket.writableLength >= enough, 5_000, 'The last line').then(() => {
+          proxy.reset();
+        });
+      }
+      const { details } = await failsWith(restore(pool, nearlyEnough()), 'BACKUP_SINK_FAILED');
+      assert.equal(details.stage, 'stage');
+      proxy.resume();
+      await assertReusable(direct);
+      assert.equal(await countRows(db), 0);
+    }));
+
+  test('and has refused a line meanwhile: no more is read', () =>
+    withEmptyLog(async (db, pool) => {
+      const refused = new Promise((resolve) => {
+        pool.once('connect', (client) => {
+          const { connection } = client as unknown as { connection: EventEmitter };
+          connection.once('errorMessage', resolve);
+        });
+      });
+      let readCount = 0;
+      async function* lines(): AsyncGenerator<Uint8Array> {
+        // Postgres has no such number, and is sent a message as soon as there is enough for one.
+        yield Buffer.from(lineText(1, { data: '{"title": "canary", "n": 1e200000}' }));
+        yield Buffer.from(lineText(2, { data: longText(200_000) }));
+        await refused;
+        for (; readCount < 10; readCount += 1) {
+          yield Buffer.from(lineText(3 + readCount, { data: longText(200_000) }));
+        }
+      }
+      const { details } = await failsWith(restore(pool, lines()), 'BACKUP_SINK_FAILED');
+      assert.deepEqual([details.stage, details.sqlState], ['stage', '22003']);
+      assert.equal(readCount, 0);
+      await assertReusable(pool);
+      assert.equal(await countRows(db), 0);
+    }));
+});

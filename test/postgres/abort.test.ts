@@ -16,6 +16,7 @@ import { type TestDatabase, withDatabase } from '../support/database.js';
 import { assertReusable, failureOf } from '../support/failures.js';
 import { type Lane, type LaneOptions, lanes } from '../support/lanes.js';
 import { sleepAtRow } from '../support/row-functions.js';
+import { WatchedPool, afterTurns } from '../support/watched-pool.js';
 import { startWireProxy } from '../support/wire-proxy.js';
 
 const SETTLES_WITHIN_MS = 250;
@@ -101,6 +102,37 @@ for (const lane of lanes) {
       assert.equal(await failureOf(running.text(), SETTLES_WITHIN_MS), reason);
       await waitForBackendsGone(db);
       await assertReusable(pool);
+    }));
+
+  test(`${lane.name}: F32 aborted right after any answer of the database, the client is left alone`, () =>
+    withDatabase(async (db) => {
+      await db.createChangeLog();
+      await fillLog(db, { rowCount: 3 });
+      const pool = db.pool();
+      const whole = new WatchedPool(pool);
+      const text = await lane.export(whole, { userId: USER }).text();
+      assert.equal(whole.texts.at(-1), 'COMMIT');
+      for (let index = 0; index < whole.texts.length; index += 1) {
+        for (let turnCount = 1; turnCount <= 6; turnCount += 1) {
+          const controller = new AbortController();
+          const reason = { name: 'a reason of the host, no error at all' };
+          const watched = new WatchedPool(pool, (answered) => {
+            if (answered !== index) return;
+            void afterTurns(turnCount, () => {
+              controller.abort(reason);
+            });
+          });
+          const where = `${String(turnCount)} after ${String(whole.texts[index])}`;
+          const running = lane.export(watched, { userId: USER, signal: controller.signal });
+          const outcome = await running.text().catch((error: unknown) => error);
+          if (outcome !== text || index !== whole.texts.length - 1) {
+            assert.equal(outcome, reason, where);
+          }
+          assert.deepEqual(watched.counts, { leases: 1, releases: 1, lateQueries: 0 }, where);
+          assert.equal(getEventListeners(controller.signal, 'abort').length, 0, where);
+          await assertReusable(pool);
+        }
+      }
     }));
 
   test(`${lane.name}: F32 aborted after the end, nothing happens`, () =>

@@ -1,5 +1,6 @@
 // From archives: verified as a whole before anything is written, and read as verified.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type pg from 'pg';
 
@@ -11,6 +12,7 @@ import { STRANGER, USER, eventIdsOf, linesOf, rowOf } from '../support/change-lo
 import { archiveBytes } from '../support/archives.js';
 import { assertReusable, failsWith } from '../support/failures.js';
 import { countRows, exportOf, lineText, restore, withEmptyLog } from '../support/restored.js';
+import { buildZip } from '../support/zip-parts.js';
 
 function archiveOf(pool: pg.Pool, userId = USER): Promise<Buffer> {
   return archiveBytes({ userId, events: pgExportStream(pool, { userId }) });
@@ -243,3 +245,32 @@ test('1,200 older rows are compared page by page, in whatever order they lie', (
     }
     await assertReusable(pool);
   }));
+
+test('a dry run of an archive that does not verify says which line it is where it is one', () =>
+  withEmptyLog(async (db, pool) => {
+    const text = lineText(1) + lineText(3) + lineText(2);
+    await using archive = await openArchive(archiveOfText(text));
+    const { ok, refused, refusedCount } = await restore(pool, archive, { dryRun: true });
+    assert.deepEqual([ok, refusedCount], [false, 1]);
+    assert.deepEqual(
+      refused.map(({ code, lineNumber }) => [code, lineNumber]),
+      [['BACKUP_ORDER_VIOLATED', 3]],
+    );
+    assert.equal(await countRows(db), 0);
+    await assertReusable(pool);
+  }));
+
+/** An archive that is true to its events, whatever they are. */
+function archiveOfText(text: string): Buffer {
+  const content = Buffer.from(text);
+  const manifest = {
+    ...{ formatVersion: 1, schemaVersion: 1, userId: USER, createdAt: '2026-04-15T00:00:00Z' },
+    eventCount: text.split('\n').length - 1,
+    eventsSha256: createHash('sha256').update(content).digest('hex'),
+    ...{ apps: ['todo'], producedBy: 'test', schemaVersionMin: 1, schemaVersionMax: 1 },
+  };
+  return buildZip([
+    { name: 'events.jsonl', content },
+    { name: 'manifest.json', content: Buffer.from(JSON.stringify(manifest)) },
+  ]);
+}

@@ -8,7 +8,7 @@ import { readLogFacts } from '../../src/postgres/log-facts.js';
 import { checkUserSpelling } from '../../src/postgres/user-spelling.js';
 import { rowOf } from '../support/change-log.js';
 import { type TestDatabase, withDatabase } from '../support/database.js';
-import { assertReusable, failsWith } from '../support/failures.js';
+import { assertReusable, failsWith, failureOf } from '../support/failures.js';
 import { lanes } from '../support/lanes.js';
 import { countRows, lineText, restore } from '../support/restored.js';
 
@@ -183,4 +183,22 @@ test('a restore refuses such an id too, before anything is written', () =>
     assert.deepEqual([error.details.stage, error.details.column], ['check', 'user_id']);
     assert.equal(await countRows(db), 0);
     assert.equal((await restore(db.pool(), lineText(1), { userId: UUID })).newCount, 1);
+  }));
+
+test('a connection that ends while the id is looked at says nothing of the id', () =>
+  withDatabase(async (db) => {
+    await createLog(db, 'uuid', [UUID]);
+    const client = await db.pool().connect();
+    try {
+      const scope = exportRequestOf({ userId: UUID }, []);
+      const facts = await readLogFacts(client, scope.log);
+      // As `pg` tells it: without a code.
+      const ended = new Error('Connection terminated unexpectedly');
+      const ending = { query: () => Promise.reject(ended) } as unknown as typeof client;
+      const place = { stage: 'check', rowCount: 0, relation: 'public.sync_changes' } as const;
+      const checking = checkUserSpelling(ending, scope, { type: facts!.userType!, place });
+      assert.equal(await failureOf(checking), ended);
+    } finally {
+      client.release();
+    }
   }));

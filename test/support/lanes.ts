@@ -1,6 +1,5 @@
 // The ways to export a log, behind one interface, so that every behaviour and every fault is tried on each.
 import { type Readable, pipeline } from 'node:stream';
-import type pg from 'pg';
 
 import { JsonlSerializer } from '../../src/index.js';
 import {
@@ -9,6 +8,7 @@ import {
   pgChangeSource,
   pgExportStream,
 } from '../../src/postgres/index.js';
+import type { PgPool } from '../../src/postgres/client.js';
 import { settlesWithin } from './deadline.js';
 
 const NEVER_ENDS_MS = 20_000;
@@ -34,7 +34,7 @@ export interface Lane {
   /** The name of its function. */
   readonly name: string;
   /** Calls that function. */
-  export(pool: pg.Pool, options: LaneOptions): LaneExport;
+  export(pool: PgPool, options: LaneOptions): LaneExport;
 }
 
 const objectLane: Lane = {

@@ -9,6 +9,7 @@ import {
   pgExportStream,
   restoreToPostgres,
 } from '../../src/postgres/index.js';
+import type { PgPool } from '../../src/postgres/client.js';
 import { USER } from './change-log.js';
 import { collectText } from './collect.js';
 import { type TestDatabase, withDatabase } from './database.js';
@@ -27,7 +28,7 @@ export function exportOf(
 
 /** As `restoreToPostgres` for {@link USER}, from a text too; a restore that never ends fails. */
 export function restore(
-  pool: pg.Pool,
+  pool: PgPool,
   input: RestoreInput | string,
   options: Partial<RestoreOptions> = {},
 ): Promise<RestoreReport> {

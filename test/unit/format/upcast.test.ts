@@ -118,6 +118,21 @@ describe('upcast', () => {
     );
   });
 
+  test('L20 refuses a newer line that has no number by its event', () => {
+    const upcaster = createUpcaster({ current: 2, steps: { 1: keep } });
+    assert.throws(
+      () => upcaster.upcast(exportLine({ schemaVersion: 3 })),
+      (error) => {
+        assert.ok(isBackupError(error, 'BACKUP_SCHEMA_UNSUPPORTED'));
+        const { eventId } = exportLine();
+        // Without the member too, which would be undefined otherwise.
+        assert.deepEqual(error.details, { schemaVersion: 3, current: 2, eventId });
+        assert.ok(error.message.includes(eventId));
+        return true;
+      },
+    );
+  });
+
   const failures: readonly (readonly [string, unknown, string, string?])[] = [
     [
       'throws',

@@ -87,6 +87,7 @@ describe('exportFilename', () => {
       'a time that is no Date': { ...good, at: '2026-04-14T10:00:00Z' },
       'an unknown option': { ...good, user: 'anna' },
       'an empty prefix': { ...good, prefix: '' },
+      'a prefix that is no text, though it looks like one': { ...good, prefix: ['acme'] },
       'a prefix with a quote': { ...good, prefix: 'a"' },
       'a prefix with a line break at its end': { ...good, prefix: 'a\n' },
       'a prefix with a dot': { ...good, prefix: 'con.x' },

@@ -1,9 +1,9 @@
 // A download that fails, as peers of each version of HTTP see it.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { IncomingMessage, ServerResponse, createServer } from 'node:http';
 import http2 from 'node:http2';
-import { type AddressInfo, type Server, connect } from 'node:net';
+import { type AddressInfo, type Server, Socket, connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
@@ -103,4 +103,18 @@ test('HTTP/2: the stream alone ends, with an error', async () => {
     assert.equal(client.destroyed, false);
     client.destroy();
   });
+});
+
+test('HTTP/1.0: a failure of an answer that has let go of its connection changes nothing', async () => {
+  const request = new IncomingMessage(new Socket());
+  request.httpVersionMajor = 1;
+  request.httpVersionMinor = 0;
+  const response = new ServerResponse(request);
+  assert.equal(response.socket, null);
+  const source = new PassThrough();
+  resetOnFailure(source, response);
+  const failure = new Error('the database');
+  const failed = once(source, 'close').catch((error: unknown) => error);
+  source.destroy(failure);
+  assert.equal(await failed, failure);
 });

@@ -67,6 +67,13 @@ for (const end of ['suspended', 'complete'] as const) {
   });
 }
 
+test('a tag that counts no rows ends the read and proves no number of them', () => {
+  const { cursor } = submitted();
+  cursor.handleCommandComplete({ text: 'SELECT' });
+  assert.equal(cursor.isProven, true);
+  assert.equal(cursor.provenCount, NaN);
+});
+
 test('a cursor that is dismissed lets go of the socket', () => {
   const { cursor, socket } = submitted();
   assert.equal(socket.listenerCount('data'), 1);

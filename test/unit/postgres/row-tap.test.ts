@@ -338,3 +338,25 @@ test('nothing is kept of messages that are not read, however long they claim to 
   assert.equal(tap.standInCount, 0);
   assert.ok(process.memoryUsage().arrayBuffers - before < 1024 * 1024);
 });
+
+test('a message that is shorter than such a message can be is left to pg, with all that follows', () => {
+  const short = Buffer.from([...Buffer.from('T'), 0, 0, 0, 4]);
+  for (const { name, chunks } of feedingsOf(
+    Buffer.concat([parsed, bound, short, description(2), ...rows.map(rowMessage)]),
+  )) {
+    const socket = new Duplex({ read: () => undefined });
+    const failures: unknown[] = [];
+    const read: Fields[] = [];
+    const tap = new RowTap(socket, {
+      onRow: (row) => read.push(fieldsOf(row)),
+      onTapFailure: (error) => failures.push(error),
+    });
+    for (const chunk of chunks) {
+      const given = Buffer.from(chunk);
+      socket.emit('data', given);
+      assert.ok(given.equals(chunk), name);
+    }
+    assert.deepEqual([read, failures, tap.standInCount], [[], [], 0], name);
+    assert.equal(socket.listenerCount('data'), 0, name);
+  }
+});

@@ -65,3 +65,26 @@ describe('a code of the system is no SQLSTATE', () => {
     }
   });
 });
+
+describe('what the database tells of a failure', () => {
+  const at = { ...place, stage: 'write' } as const;
+
+  test('of a column is taken where it is the name of one', () => {
+    const cause = { code: '23502', column: 'tenant' };
+    assert.deepEqual(sinkFailed(cause, at).details, { ...at, sqlState: '23502', column: 'tenant' });
+  });
+
+  test('of a column is not taken from a function of the host, which may tell a value there', () => {
+    for (const code of ['P0001', '42703', undefined]) {
+      const { details } = sinkFailed({ code, column: 'canary' }, at);
+      assert.deepEqual(details, { ...at, ...(code !== undefined && { sqlState: code }) });
+    }
+  });
+
+  test('may be nothing at all: the pool gave no client in time', () => {
+    const connecting = { ...place, stage: 'connect', lineCount: 0 } as const;
+    const error = sinkFailed(new Error('timeout exceeded when trying to connect'), connecting);
+    assert.deepEqual(error.details, connecting);
+    assert.doesNotMatch(error.message, /\(\)|undefined|timeout/);
+  });
+});

@@ -294,6 +294,26 @@ for (const [way, read] of Object.entries(ways)) {
       assert.equal(await failureOf(Promise.resolve(iterator.return?.())), failure);
     });
 
+    test('does not pass it on while a read is pending: nobody waits for it', async () => {
+      let returnCount = 0;
+      const stubborn: AsyncIterable<ChangeRow> = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => new Promise<never>(() => undefined),
+          return: () => {
+            returnCount += 1;
+            return Promise.reject(new Error('cannot be closed'));
+          },
+        }),
+      };
+      const source = changeSourceFrom(stubborn);
+      const pending = failureOf(within(read(source).next()));
+      await turn();
+      await within(source[Symbol.asyncDispose]());
+      assert.ok((await pending) instanceof TypeError);
+      await turn();
+      assert.equal(returnCount, 1);
+    });
+
     test('takes rows whose iterator has no return()', async () => {
       const bare: Iterable<ChangeRow> = {
         [Symbol.iterator]: () => ({ next: () => ({ done: false, value: rows[0]! }) }),

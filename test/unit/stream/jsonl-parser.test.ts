@@ -219,6 +219,32 @@ test('leaving while a read hangs ends that read, closes the bytes and takes no h
   assert.ok(isReturned);
 });
 
+test('a read that begins while the bytes are being closed finds the end, and asks for no more', async () => {
+  let readCount = 0;
+  let close: () => void = () => undefined;
+  const bytes: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => {
+        readCount += 1;
+        return Promise.resolve({ done: false, value: Buffer.from(`${LINE}\n{"half`) });
+      },
+      return: () =>
+        new Promise((resolve) => {
+          close = () => {
+            resolve({ done: true, value: undefined });
+          };
+        }),
+    }),
+  };
+  const lines = parseJsonl(bytes);
+  assert.equal((await lines.next()).done, false);
+  const leaving = lines.return!();
+  assert.equal((await lines.next()).done, true);
+  close();
+  await leaving;
+  assert.equal(readCount, 1);
+});
+
 test('an invalid line closes the bytes', async () => {
   const bytes = new PassThrough();
   bytes.write('{}\n');

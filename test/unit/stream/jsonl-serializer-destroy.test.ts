@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 
-import { JsonlSerializer } from '../../../src/index.js';
+import { JsonlSerializer, toExportLine } from '../../../src/index.js';
 import { changeRows } from '../../support/change-rows.js';
 import { settlesWithin } from '../../support/deadline.js';
 import { failureOf } from '../../support/failures.js';
@@ -92,6 +92,22 @@ describe('destroyed', () => {
     const serializer = new JsonlSerializer({ flushIntervalMs: 60_000 });
     serializer.write(rows[0]);
     return serializer;
+  });
+
+  test('by the mapper of a single row: nobody is told that the row was taken', async () => {
+    const serializer: JsonlSerializer = new JsonlSerializer({
+      map: (row) => {
+        serializer.destroy();
+        return toExportLine(row);
+      },
+    });
+    const counts = countEndings(serializer);
+    const told: unknown[] = [];
+    serializer.write(rows[0], (error) => told.push(error));
+    await once(serializer, 'close');
+    for (let turns = 0; turns < 5; turns += 1) await turn();
+    assert.deepEqual(told, []);
+    assert.deepEqual(counts, { finish: 0, end: 0, error: 0, close: 1, late: 0 });
   });
 
   test('within a pipeline, gives the source back', async () => {

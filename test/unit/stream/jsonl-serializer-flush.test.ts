@@ -186,6 +186,61 @@ describe('a flush comes', () => {
     assert.equal(await text, jsonlOf(rows.slice(0, 1)));
     assert.ok(isBack);
   });
+
+  test('with a hook that is async on the time limit: a row that comes meanwhile waits for it', async () => {
+    const called = deferred();
+    const release = deferred();
+    const mapped: string[] = [];
+    const serializer: JsonlSerializer = new JsonlSerializer({
+      flushIntervalMs: 5,
+      map: (row) => {
+        mapped.push(row.id);
+        return toExportLine(row);
+      },
+      onFlush: () => {
+        called.resolve();
+        return release.promise;
+      },
+    });
+    const [first, second] = changeRows(2);
+    serializer.write(first);
+    await settlesWithin(called.promise, NEVER_ENDS_MS, 'The flush');
+    serializer.end(second);
+    await turn();
+    assert.deepEqual(mapped, [first?.id]);
+    release.resolve();
+    assert.equal(await collectText(serializer), jsonlOf(rows.slice(0, 2)));
+    assert.deepEqual(mapped, [first?.id, second?.id]);
+  });
+
+  test('on the time limit for a row that the hook itself writes, after the hook', async () => {
+    const release = deferred();
+    const again = deferred();
+    const flushes: FlushProgress[] = [];
+    let isTimeOver = false;
+    const serializer: JsonlSerializer = new JsonlSerializer({
+      flushIntervalMs: 5,
+      onFlush: (progress) => {
+        flushes.push(progress);
+        if (flushes.length > 1) {
+          assert.ok(isTimeOver);
+          again.resolve();
+          return undefined;
+        }
+        serializer.write(rows[1]);
+        // Set later than the row's own, and as long: it has been due by then.
+        setTimeout(() => {
+          isTimeOver = true;
+          release.resolve();
+        }, 5);
+        return release.promise;
+      },
+    });
+    serializer.write(rows[0]);
+    await settlesWithin(again.promise, NEVER_ENDS_MS, 'The second flush');
+    assert.deepEqual(flushes, [after(1), after(2)]);
+    serializer.destroy();
+  });
 });
 
 describe('a flush hook', () => {

@@ -56,6 +56,16 @@ export const targets: readonly Target[] = [
     ],
   },
   {
+    file: 'src/stream/line-bytes.ts',
+    group: 'verdict',
+    tests: ['test/unit/stream/line-bytes.test.ts', 'test/unit/stream/pushed-chunks.test.ts'],
+  },
+  {
+    file: 'src/stream/pushed-chunks.ts',
+    group: 'verdict',
+    tests: ['test/unit/stream/pushed-chunks.test.ts'],
+  },
+  {
     file: 'src/postgres/row-order.ts',
     group: 'tenancy',
     tests: ['test/unit/postgres/row-order.test.ts'],

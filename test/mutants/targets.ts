@@ -56,6 +56,16 @@ export const targets: readonly Target[] = [
     ],
   },
   {
+    file: 'src/archive/segment-tally.ts',
+    group: 'verdict',
+    tests: ['test/unit/archive/segment-tally.test.ts'],
+  },
+  {
+    file: 'src/archive/events-check.ts',
+    group: 'verdict',
+    tests: ['test/unit/archive/events-check.test.ts'],
+  },
+  {
     file: 'src/stream/line-bytes.ts',
     group: 'verdict',
     tests: ['test/unit/stream/line-bytes.test.ts', 'test/unit/stream/pushed-chunks.test.ts'],

@@ -66,6 +66,16 @@ export const targets: readonly Target[] = [
     tests: ['test/unit/archive/events-check.test.ts'],
   },
   {
+    file: 'src/archive/verify-events.ts',
+    group: 'verdict',
+    tests: ['test/unit/archive/verify-events.test.ts', 'test/archive/many-problems.test.ts'],
+  },
+  {
+    file: 'src/archive/deflate-blocks.ts',
+    group: 'verdict',
+    tests: ['test/unit/archive/deflate-blocks.test.ts'],
+  },
+  {
     file: 'src/stream/line-bytes.ts',
     group: 'verdict',
     tests: ['test/unit/stream/line-bytes.test.ts', 'test/unit/stream/pushed-chunks.test.ts'],

@@ -56,6 +56,36 @@ export const targets: readonly Target[] = [
     ],
   },
   {
+    file: 'src/archive/segment-tally.ts',
+    group: 'verdict',
+    tests: ['test/unit/archive/segment-tally.test.ts'],
+  },
+  {
+    file: 'src/archive/events-check.ts',
+    group: 'verdict',
+    tests: ['test/unit/archive/events-check.test.ts'],
+  },
+  {
+    file: 'src/archive/verify-events.ts',
+    group: 'verdict',
+    tests: ['test/unit/archive/verify-events.test.ts', 'test/archive/many-problems.test.ts'],
+  },
+  {
+    file: 'src/archive/deflate-blocks.ts',
+    group: 'verdict',
+    tests: ['test/unit/archive/deflate-blocks.test.ts'],
+  },
+  {
+    file: 'src/stream/line-bytes.ts',
+    group: 'verdict',
+    tests: ['test/unit/stream/line-bytes.test.ts', 'test/unit/stream/pushed-chunks.test.ts'],
+  },
+  {
+    file: 'src/stream/pushed-chunks.ts',
+    group: 'verdict',
+    tests: ['test/unit/stream/pushed-chunks.test.ts'],
+  },
+  {
     file: 'src/postgres/row-order.ts',
     group: 'tenancy',
     tests: ['test/unit/postgres/row-order.test.ts'],

@@ -73,6 +73,27 @@ test('a reserve that fits keeps the slab', () => {
   assert.ok(output.bytes.length > bytes.length);
 });
 
+test('words and bytes are written into the same memory, from the first one on', () => {
+  const output = new LineBytes();
+  for (const byteCount of [1, 300_000, 1]) {
+    output.reserve(byteCount);
+    output.view.setUint8(output.end, 0x61);
+    assert.equal(output.bytes[output.end], 0x61);
+    output.end += byteCount;
+    const taken = output.take();
+    assert.equal(taken.length, byteCount);
+    assert.equal(taken[0], 0x61);
+  }
+});
+
+test("a fat line's memory is let go of when it is taken", () => {
+  const output = new LineBytes();
+  write(output, 'x'.repeat(300_000));
+  const taken = output.take();
+  assert.notEqual(output.bytes.buffer, taken.buffer);
+  assert.notEqual(output.view.buffer, taken.buffer);
+});
+
 const slab = 'x'.repeat(256 * 1024);
 
 test('memory that was given back in whole is written again', () => {
@@ -106,6 +127,23 @@ test('memory is not written again while a piece of it is out, or while it is wri
   output.giveBack(third);
   assert.equal(next(), first.buffer);
   assert.notEqual(next(), first.buffer);
+});
+
+test('a piece of one byte is out like any other', () => {
+  const output = new LineBytes();
+  const [short, long] = ['1', slab.slice(1)].map((text) => {
+    write(output, text);
+    return output.take();
+  }) as [Uint8Array, Uint8Array];
+  assert.equal(short.buffer, long.buffer);
+  output.giveBack(long);
+  for (let index = 0; index < 2; index += 1) {
+    write(output, slab);
+    assert.notEqual(output.take().buffer, short.buffer);
+  }
+  output.giveBack(short);
+  write(output, slab);
+  assert.equal(output.take().buffer, short.buffer);
 });
 
 test('taking nothing lends nothing', () => {

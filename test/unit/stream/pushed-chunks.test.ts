@@ -1,7 +1,7 @@
 // Reading a Readable as `for await` does, but chunk by chunk.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { PassThrough, Readable } from 'node:stream';
+import { Duplex, PassThrough, Readable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 
@@ -119,6 +119,24 @@ test('a stream that was paused is read, and one that another listener looks at',
   assert.ok(readable > 0);
 });
 
+test('a stream that still takes something in is left so when it has been read to its end', async () => {
+  const taken: unknown[] = [];
+  const stream = new Duplex({
+    read: () => undefined,
+    write(chunk, _encoding, callback): void {
+      taken.push(chunk);
+      callback();
+    },
+  });
+  stream.push(one);
+  stream.push(null);
+  assert.deepEqual(await collected(stream), [one]);
+  assert.equal(stream.destroyed, false);
+  stream.end(two);
+  await once(stream, 'finish');
+  assert.deepEqual(taken, [two]);
+});
+
 // Hands on `count` chunks of 64 KiB each, the first filled with 1, the second with 2 and so on.
 function lending(count: number): Readable {
   const output = new LineBytes();
@@ -147,8 +165,11 @@ function isFilled(chunk: Uint8Array, value: number): boolean {
 test('a chunk goes back to the stream whose memory it is, once the next one is asked for', async () => {
   const memories = new Set<ArrayBufferLike>();
   let count = 0;
-  for await (const chunk of pushedChunks(lending(100)) as AsyncIterable<Buffer>) {
+  const stream = lending(100);
+  for await (const chunk of pushedChunks(stream) as AsyncIterable<Buffer>) {
     count += 1;
+    // Who listens for something else is handed none.
+    if (count === 2) stream.on('close', () => undefined);
     await turn();
     assert.ok(isFilled(chunk, count));
     memories.add(chunk.buffer);

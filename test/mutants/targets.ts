@@ -174,9 +174,9 @@ export const targets: readonly Target[] = [
     ],
     byHand: [
       ['await checkLog(this.#leased, this.#request, this.place);', ''],
-      ['await applySettings(client, this.#request);', ''],
+      ['await applySettings(this.#leased, this.#request);', ''],
       ['await checkSettings(this.#leased, this.#request, this.#rowCount);', ''],
-      ["client.getTransactionStatus() !== 'I'", 'false'],
+      ["this.#leased.getTransactionStatus() !== 'I'", 'false'],
       ["await this.#leased.query('COMMIT');", ''],
       ['ISOLATION LEVEL REPEATABLE READ READ ONLY', 'ISOLATION LEVEL READ COMMITTED READ ONLY'],
     ],
